@@ -1,0 +1,3 @@
+//! The maof cli.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The maof server.
+
+fn main() {}

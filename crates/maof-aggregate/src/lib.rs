@@ -1,0 +1,1 @@
+//! Folds several answers into one: first, majority, weighted vote.

@@ -1,0 +1,1 @@
+//! Never overspends: token bounds, prices, the hold and settle layers.

@@ -1,0 +1,303 @@
+//! A call: one question to whatever can answer it, on its way through the stack.
+//!
+//! ```
+//! use maof_core::{Body, Call, CallId, ChatRequest, Operation, Principal, Target};
+//! let call = Call::new(
+//!     CallId::from_uuid(uuid::Uuid::nil()),
+//!     Target::Name("analyst".parse()?),
+//!     Principal::local(),
+//!     Body::from(ChatRequest::user("hello")),
+//! );
+//! assert_eq!(call.operation(), Operation::Chat);
+//! # Ok::<(), maof_core::Error>(())
+//! ```
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{ChatRequest, EmbedRequest};
+use crate::dialect::Dialect;
+use crate::error::{Error, Result};
+use crate::ids::{CallId, DecisionId, Name, RunId};
+use crate::principal::Principal;
+
+/// What kind of answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// The next message of a conversation.
+    Chat,
+    /// Vectors for texts.
+    Embed,
+}
+
+impl Operation {
+    /// The operation's name in OpenTelemetry's GenAI conventions (`gen_ai.operation.name`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embed => "embeddings",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whom the caller asks for; the router turns it into endpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// An agent's name, an endpoint's name, or `provider/model`.
+    Name(Name),
+    /// Whoever the agent map names for this type of task.
+    TaskType(Name),
+    /// Whoever can do this.
+    Capability(Name),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::TaskType(name) => write!(f, "task type {name}"),
+            Self::Capability(name) => write!(f, "capability {name}"),
+        }
+    }
+}
+
+/// What the router chose for one attempt's way down; set before an endpoint is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The decision that it belongs to.
+    pub decision: DecisionId,
+    /// The agent that answers.
+    pub agent: Name,
+    /// The endpoint that is called.
+    pub endpoint: Name,
+    /// Standing instructions of the agent, to be put before the conversation.
+    pub instructions: Option<Arc<str>>,
+    /// How many candidates were passed over before this one.
+    pub fallbacks: u32,
+}
+
+/// Where a call belongs, for journals, ledgers and logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The run that makes it.
+    pub run: Option<RunId>,
+    /// The step within the run.
+    pub step: Option<Arc<str>>,
+    /// Constant over attempts and restarts: what happens under one key happens once.
+    pub effect: Option<Arc<str>>,
+    /// The type of the task it serves.
+    pub task_type: Option<Name>,
+}
+
+/// One question on its way through the stack. Cheap to clone: a retry copies pointers.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its id.
+    pub id: CallId,
+    /// Whom the caller asks for.
+    pub target: Target,
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// When the answer is of no more use.
+    pub deadline: Option<Instant>,
+    /// Whether the answer should come as a stream.
+    pub stream: bool,
+    /// Where it belongs.
+    pub provenance: Provenance,
+    /// What the router chose; none above the router.
+    pub chosen: Option<Arc<Chosen>>,
+    /// Which attempt this is, from 1; set by the retry layer.
+    pub attempt: u32,
+    /// The question.
+    pub body: Body,
+}
+
+impl Call {
+    /// A call without deadline, not streamed.
+    pub fn new(id: CallId, target: Target, principal: Arc<Principal>, body: Body) -> Self {
+        Call {
+            id,
+            target,
+            principal,
+            deadline: None,
+            stream: false,
+            provenance: Provenance::default(),
+            chosen: None,
+            attempt: 1,
+            body,
+        }
+    }
+
+    /// What kind of answer is wanted.
+    pub fn operation(&self) -> Operation {
+        match &self.body {
+            Body::Chat(_) => Operation::Chat,
+            Body::Embed(_) => Operation::Embed,
+            Body::Wire(wire) => wire.operation,
+        }
+    }
+
+    /// The key of this call's hold: the effect where there is one, else the call's id.
+    pub fn hold_key(&self) -> Arc<str> {
+        match &self.provenance.effect {
+            Some(effect) => Arc::clone(effect),
+            None => self.id.to_string().into(),
+        }
+    }
+}
+
+/// The question itself.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A conversation in MAOF's words.
+    Chat(Arc<ChatRequest>),
+    /// Texts to embed, in MAOF's words.
+    Embed(Arc<EmbedRequest>),
+    /// As a caller spoke it.
+    Wire(Arc<Wire>),
+}
+
+impl From<ChatRequest> for Body {
+    fn from(chat: ChatRequest) -> Self {
+        Body::Chat(Arc::new(chat))
+    }
+}
+
+impl From<EmbedRequest> for Body {
+    fn from(embed: EmbedRequest) -> Self {
+        Body::Embed(Arc::new(embed))
+    }
+}
+
+impl Body {
+    /// The conversation, decoded at most once.
+    ///
+    /// # Errors
+    /// `invalid_request` when it is none or its dialect cannot be expressed.
+    pub fn chat(&self) -> Result<Arc<ChatRequest>> {
+        match self {
+            Body::Chat(chat) => Ok(Arc::clone(chat)),
+            Body::Wire(wire) => wire.chat(),
+            Body::Embed(_) => {
+                Err(Error::invalid_request("this endpoint answers conversations, not embeddings"))
+            }
+        }
+    }
+
+    /// The texts to embed.
+    ///
+    /// # Errors
+    /// `invalid_request` when it is a conversation or its dialect cannot be expressed.
+    pub fn embed(&self) -> Result<Arc<EmbedRequest>> {
+        match self {
+            Body::Embed(embed) => Ok(Arc::clone(embed)),
+            Body::Wire(wire) if wire.operation == Operation::Embed => {
+                wire.dialect.decode_embed(&wire.bytes).map(Arc::new)
+            }
+            _ => Err(Error::invalid_request("this endpoint embeds texts, it does not chat")),
+        }
+    }
+
+    /// No fewer input tokens than this can have: every token is at least one byte, plus what each message
+    /// and the reply's opening add.
+    pub fn token_bound(&self) -> u64 {
+        /// What a message adds beyond its text, with room to spare (OpenAI's cookbook: 3 or 4).
+        const PER_MESSAGE: u64 = 16;
+        let bytes = |n: usize| n as u64;
+        match self {
+            Body::Wire(wire) => bytes(wire.bytes.len()) + PER_MESSAGE,
+            Body::Embed(embed) => embed.input.iter().map(|t| bytes(t.len()) + PER_MESSAGE).sum(),
+            Body::Chat(chat) => {
+                let messages = chat.messages.iter().map(|m| {
+                    let parts: u64 = m.parts.iter().map(part_bytes).sum();
+                    let calls: u64 =
+                        m.tool_calls.iter().map(|c| bytes(c.name.len() + c.arguments.len())).sum();
+                    parts + calls + PER_MESSAGE
+                });
+                let tools = chat.tools.iter().map(|t| {
+                    let text = t.parameters.to_string().len() + t.name.len();
+                    bytes(text + t.description.as_ref().map_or(0, String::len)) + PER_MESSAGE
+                });
+                messages.sum::<u64>() + tools.sum::<u64>() + PER_MESSAGE
+            }
+        }
+    }
+
+    /// The most output tokens that the caller asked for, over all choices, if it said.
+    pub fn max_output(&self) -> Option<u64> {
+        match self {
+            Body::Chat(chat) => {
+                chat.max_tokens.map(|n| n.saturating_mul(u64::from(chat.choices.unwrap_or(1))))
+            }
+            Body::Wire(wire) => wire.max_output,
+            Body::Embed(_) => Some(0),
+        }
+    }
+}
+
+fn part_bytes(part: &crate::chat::Part) -> u64 {
+    use crate::chat::Part;
+    let bytes = match part {
+        Part::Text { text } | Part::Refusal { text } => text.len(),
+        Part::Reasoning { text, signature } => text.len() + signature.as_ref().map_or(0, String::len),
+        Part::Image { url, .. } => url.len(),
+        Part::Other { value } => value.to_string().len(),
+    };
+    bytes as u64
+}
+
+/// A request as a caller spoke it: opaque bytes, and the little that is routed on.
+#[derive(Debug)]
+pub struct Wire {
+    /// The dialect it is spoken in.
+    pub dialect: &'static dyn Dialect,
+    /// What is wanted.
+    pub operation: Operation,
+    /// The body, byte for byte.
+    pub bytes: Bytes,
+    /// The model that the caller named.
+    pub model: String,
+    /// Whether it asked for a stream.
+    pub stream: bool,
+    /// Whether it asked for usage in the stream.
+    pub include_usage: bool,
+    /// The most output tokens it asked for, over all choices.
+    pub max_output: Option<u64>,
+    /// The conversation, once somebody needed it.
+    chat: OnceLock<Arc<ChatRequest>>,
+}
+
+impl Wire {
+    /// A request whose facts the dialect has read.
+    pub fn new(dialect: &'static dyn Dialect, operation: Operation, bytes: Bytes, model: String) -> Self {
+        Wire {
+            dialect,
+            operation,
+            bytes,
+            model,
+            stream: false,
+            include_usage: false,
+            max_output: None,
+            chat: OnceLock::new(),
+        }
+    }
+
+    fn chat(&self) -> Result<Arc<ChatRequest>> {
+        if let Some(chat) = self.chat.get() {
+            return Ok(Arc::clone(chat));
+        }
+        let decoded = Arc::new(self.dialect.decode_chat(&self.bytes)?);
+        Ok(Arc::clone(self.chat.get_or_init(|| decoded)))
+    }
+}

@@ -1,0 +1,53 @@
+//! The ground of MAOF: nouns, ports and the error, in the words of `docs/glossary.md`.
+//!
+//! This crate does no I/O and knows no runtime, wire format or database. Every other crate of MAOF
+//! imports it and, on the first floor, nothing else of ours; what two siblings share is a noun or a port
+//! here, or it does not exist.
+//!
+//! - Nouns: [`Call`], [`Reply`], [`Event`], [`End`], [`Usage`], [`Money`], [`Principal`], [`Task`], [`Run`] …
+//! - Ports: [`Endpoint`], [`Dialect`], [`Route`], [`Ledger`], [`Journal`], [`Audit`], [`Aggregate`],
+//!   [`Observe`], [`Clock`], [`Ids`], [`Random`].
+//! - The error: [`Error`], with its [`ErrorKind`], [`Origin`] and [`Retry`].
+
+pub mod aggregate;
+pub mod budget;
+pub mod call;
+pub mod chat;
+pub mod clock;
+pub mod dialect;
+pub mod endpoint;
+pub mod error;
+pub mod fold;
+pub mod ids;
+pub mod journal;
+pub mod money;
+pub mod principal;
+pub mod reply;
+pub mod route;
+pub mod signal;
+pub mod usage;
+
+pub use aggregate::{Aggregate, Answered, Verdict};
+pub use budget::{Account, Attempt, Balance, Charge, Ledger, Measure, Window};
+pub use call::{Body, Call, Chosen, Operation, Provenance, Target, Wire};
+pub use chat::{
+    ChatAnswer, ChatRequest, Choice, EmbedAnswer, EmbedRequest, Finish, Message, OutputFormat, Part, Speaker,
+    ToolCall, ToolChoice, ToolSpec,
+};
+pub use clock::{Clock, Timestamp};
+pub use dialect::{Decoder, Dialect, Encoder, Envelope, Outgoing};
+pub use endpoint::{Card, Endpoint};
+pub use error::{Category, Classify, Error, ErrorKind, Failure, Origin, Recovery, Result, Retry, Severity};
+pub use ids::{AttemptId, CallId, DecisionId, Ids, Name, Random, RunId, TaskId};
+pub use journal::{
+    Audit, AuditRow, Batch, Beat, Claim, Finished, Journal, NewRun, Record, Run, RunFilter, RunState, Task,
+};
+pub use money::{Money, Tariff};
+pub use principal::{Grant, Principal, Role, Secret};
+pub use reply::{
+    Answer, Delta, End, Ends, Event, Events, Frame, Guard, Guarded, Head, Outcome, Parts, Reply, ReplyStream,
+    Response,
+};
+pub use route::{Candidate, Decision, Route};
+pub use signal::{CircuitState, Observe, Signal, Silent};
+pub use usage::{Unit, Usage};

@@ -1,0 +1,453 @@
+//! A reply: whole or streamed, with an ordered list of guards and one source of its end.
+//!
+//! Every reply ends exactly once: when it is finished, when it fails, or when it is dropped. Guards that
+//! layers put on it on the way back are told then, innermost first, so that a stream is judged when it
+//! ends and not when its headers arrive.
+//!
+//! ```
+//! use maof_core::{ChatAnswer, End, Guard, Guarded as _, Reply, Response};
+//! use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+//! struct Seen(Arc<AtomicBool>);
+//! impl Guard for Seen {
+//!     fn end(self: Box<Self>, end: &mut End) { self.0.store(end.is_complete(), Ordering::SeqCst) }
+//! }
+//! let seen = Arc::new(AtomicBool::new(false));
+//! let mut reply = Reply::whole(Response::chat(ChatAnswer::text("hi")));
+//! reply.guard(Box::new(Seen(seen.clone())));
+//! drop(reply);
+//! assert!(seen.load(Ordering::SeqCst));
+//! ```
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use crate::call::{Chosen, Operation};
+use crate::chat::{ChatAnswer, EmbedAnswer, Finish};
+use crate::dialect::Dialect;
+use crate::error::{Error, Failure, Result};
+use crate::money::Money;
+use crate::usage::Usage;
+
+/// A frame of a dialect, as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The dialect's name.
+    pub dialect: &'static str,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// What one event adds to an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Delta {
+    /// The answer begins.
+    Start {
+        /// The upstream's id of it.
+        id: String,
+        /// The model that answers.
+        model: String,
+    },
+    /// More text of a choice.
+    Text {
+        /// Which choice.
+        choice: u32,
+        /// The text.
+        text: String,
+    },
+    /// More reasoning of a choice.
+    Reasoning {
+        /// Which choice.
+        choice: u32,
+        /// The text.
+        text: String,
+    },
+    /// More of a tool call.
+    ToolCall {
+        /// Which choice.
+        choice: u32,
+        /// Which call of the choice.
+        index: u32,
+        /// The call's id, when it begins.
+        id: Option<String>,
+        /// The tool's name, when it begins.
+        name: Option<String>,
+        /// More of the arguments' JSON text.
+        arguments: String,
+    },
+    /// A choice ends.
+    Finish {
+        /// Which choice.
+        choice: u32,
+        /// Why.
+        reason: Finish,
+    },
+    /// What was used, in all.
+    Usage(Usage),
+}
+
+/// One event of a stream: the frame as it came, where one came, and what it adds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Event {
+    /// The bytes; none where MAOF made the event itself.
+    pub frame: Option<Frame>,
+    /// What it adds; several where one frame says several things.
+    pub deltas: Vec<Delta>,
+}
+
+/// A typed answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// To a conversation.
+    Chat(ChatAnswer),
+    /// To texts to embed.
+    Embed(EmbedAnswer),
+}
+
+/// A whole answer: bytes of a dialect, or typed; each made from the other when it is asked for.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// What it answers.
+    pub operation: Operation,
+    /// What was used.
+    pub usage: Option<Usage>,
+    /// Why it ended (the first choice).
+    pub finish: Option<Finish>,
+    /// The upstream's id of it.
+    pub id: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    wire: Option<(&'static dyn Dialect, Bytes)>,
+    answer: OnceLock<Answer>,
+}
+
+impl Response {
+    /// A conversation's answer that MAOF made or assembled itself.
+    pub fn chat(answer: ChatAnswer) -> Self {
+        let finish = answer.choices.first().and_then(|c| c.finish.clone());
+        Self { finish, ..Self::typed(Operation::Chat, Answer::Chat(answer)) }
+    }
+
+    /// Vectors that MAOF made itself.
+    pub fn embed(answer: EmbedAnswer) -> Self {
+        Self::typed(Operation::Embed, Answer::Embed(answer))
+    }
+
+    fn typed(operation: Operation, answer: Answer) -> Self {
+        Self {
+            operation,
+            usage: None,
+            finish: None,
+            id: None,
+            model: None,
+            wire: None,
+            answer: OnceLock::from(answer),
+        }
+    }
+
+    /// An answer in the bytes of `dialect`, which has checked that they are well-formed.
+    pub fn wire(operation: Operation, dialect: &'static dyn Dialect, bytes: Bytes) -> Self {
+        Self {
+            operation,
+            usage: None,
+            finish: None,
+            id: None,
+            model: None,
+            wire: Some((dialect, bytes)),
+            answer: OnceLock::new(),
+        }
+    }
+
+    /// The bytes, if the answer came in those of the dialect called `dialect`.
+    pub fn bytes_of(&self, dialect: &str) -> Option<&Bytes> {
+        self.wire.as_ref().filter(|(d, _)| d.name() == dialect).map(|(_, bytes)| bytes)
+    }
+
+    /// The typed answer, decoded at most once.
+    ///
+    /// # Errors
+    /// `protocol` when the dialect cannot read its own bytes.
+    pub fn answer(&self) -> Result<&Answer> {
+        if let Some(answer) = self.answer.get() {
+            return Ok(answer);
+        }
+        let Some((dialect, bytes)) = &self.wire else {
+            return Err(Error::internal("a response has neither bytes nor an answer"));
+        };
+        let decoded = dialect.decode_answer(self.operation, bytes)?;
+        Ok(self.answer.get_or_init(|| decoded))
+    }
+
+    /// The text of a conversation's first choice.
+    ///
+    /// # Errors
+    /// As [`Response::answer`]; `protocol` when the answer is no conversation's.
+    pub fn text(&self) -> Result<String> {
+        match self.answer()? {
+            Answer::Chat(chat) => Ok(chat.plain_text()),
+            Answer::Embed(_) => Err(Error::protocol("vectors came where text was expected")),
+        }
+    }
+}
+
+/// How a reply ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The whole answer was there.
+    Complete,
+    /// It failed on the way.
+    Failed(Failure),
+    /// Nobody wanted the rest.
+    Dropped,
+}
+
+/// The end of a reply: what every guard is told, and may add to for those further out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was used, as far as the provider said.
+    pub usage: Option<Usage>,
+    /// Bytes of text and arguments that were streamed, for estimates where usage is missing.
+    pub streamed_bytes: u64,
+    /// Why the answer ended.
+    pub finish: Option<Finish>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// What it cost; added by the attempt's guard.
+    pub cost: Option<Money>,
+}
+
+impl End {
+    /// An end of which only the outcome is known.
+    pub fn of(outcome: Outcome) -> Self {
+        End { outcome, usage: None, streamed_bytes: 0, finish: None, model: None, cost: None }
+    }
+
+    /// Whether the whole answer was there.
+    pub fn is_complete(&self) -> bool {
+        self.outcome == Outcome::Complete
+    }
+}
+
+/// Told once how a reply ended. A guard that is dropped without having been told belongs to a call that
+/// never had a reply; its `Drop` releases what it holds.
+pub trait Guard: Send {
+    /// The reply has ended. Must neither block nor panic.
+    fn end(self: Box<Self>, end: &mut End);
+}
+
+/// What layers need of a reply, so that they are written once for every kind of it.
+pub trait Guarded {
+    /// Adds a guard outside those already there.
+    fn guard(&mut self, guard: Box<dyn Guard>);
+}
+
+/// The events of a streamed answer.
+pub type Events = Pin<Box<dyn Stream<Item = Result<Event>> + Send>>;
+
+/// Who answered.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// What the router chose; none for an endpoint that is called directly.
+    pub chosen: Option<Arc<Chosen>>,
+    /// Requests made to the endpoint that answered.
+    pub attempts: u32,
+}
+
+enum Content {
+    Whole(Box<Response>),
+    Stream(Events),
+    Taken,
+}
+
+/// A reply; see the [module](self).
+pub struct Reply {
+    /// Who answered.
+    pub head: Head,
+    content: Content,
+    ends: Ends,
+}
+
+impl Reply {
+    /// A whole reply.
+    pub fn whole(response: Response) -> Self {
+        let mut end = End::of(Outcome::Complete);
+        end.usage = response.usage;
+        end.finish.clone_from(&response.finish);
+        end.model.clone_from(&response.model);
+        Self::of(Content::Whole(Box::new(response)), end)
+    }
+
+    /// A streamed reply.
+    pub fn stream(events: Events) -> Self {
+        Self::of(Content::Stream(events), End::of(Outcome::Dropped))
+    }
+
+    fn of(content: Content, end: End) -> Self {
+        Reply { head: Head::default(), content, ends: Ends { end, guards: Vec::new() } }
+    }
+
+    /// Whether it is streamed.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.content, Content::Stream(_))
+    }
+
+    /// The reply as a whole; the end of a whole reply is told now. A streamed one is assembled first.
+    ///
+    /// # Errors
+    /// What the stream fails with.
+    pub async fn collect(mut self) -> Result<(Response, End)> {
+        match std::mem::replace(&mut self.content, Content::Taken) {
+            Content::Whole(response) => Ok((*response, self.ends.tell())),
+            Content::Stream(events) => {
+                let mut events = ReplyStream { events: Some(events), ends: std::mem::take(&mut self.ends) };
+                crate::fold::assemble(&mut events).await
+            }
+            Content::Taken => Err(Error::internal("a reply was taken twice")),
+        }
+    }
+
+    /// The reply's parts, for whoever passes it on.
+    pub fn into_parts(mut self) -> (Head, Parts) {
+        let head = std::mem::take(&mut self.head);
+        let ends = std::mem::take(&mut self.ends);
+        let parts = match std::mem::replace(&mut self.content, Content::Taken) {
+            Content::Whole(response) => Parts::Whole(response, ends),
+            Content::Stream(events) => Parts::Stream(ReplyStream { events: Some(events), ends }),
+            Content::Taken => Parts::Stream(ReplyStream { events: None, ends }),
+        };
+        (head, parts)
+    }
+}
+
+impl Guarded for Reply {
+    fn guard(&mut self, guard: Box<dyn Guard>) {
+        self.ends.guards.push(guard);
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply")
+            .field("head", &self.head)
+            .field("stream", &self.is_stream())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reply taken apart.
+#[derive(Debug)]
+pub enum Parts {
+    /// A whole answer; its end is told by [`Ends::tell`] or when the ends are dropped.
+    Whole(Box<Response>, Ends),
+    /// A stream, which tells its end itself.
+    Stream(ReplyStream),
+}
+
+/// The guards of a reply and what they will be told.
+pub struct Ends {
+    end: End,
+    guards: Vec<Box<dyn Guard>>,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Ends { end: End::of(Outcome::Dropped), guards: Vec::new() }
+    }
+}
+
+impl Ends {
+    /// Tells every guard, innermost first; later calls tell nobody. What the guards added is in the answer.
+    pub fn tell(&mut self) -> End {
+        for guard in std::mem::take(&mut self.guards) {
+            guard.end(&mut self.end);
+        }
+        self.end.clone()
+    }
+
+    fn note(&mut self, item: &Option<Result<Event>>) {
+        match item {
+            Some(Ok(event)) => {
+                for delta in &event.deltas {
+                    self.note_delta(delta);
+                }
+            }
+            Some(Err(error)) => {
+                self.end.outcome = Outcome::Failed(error.failure());
+                self.tell();
+            }
+            None => {
+                self.end.outcome = Outcome::Complete;
+                self.tell();
+            }
+        }
+    }
+
+    fn note_delta(&mut self, delta: &Delta) {
+        match delta {
+            Delta::Start { model, .. } => self.end.model = Some(model.clone()),
+            Delta::Text { text, .. } | Delta::Reasoning { text, .. } => {
+                self.end.streamed_bytes += text.len() as u64;
+            }
+            Delta::ToolCall { arguments, .. } => self.end.streamed_bytes += arguments.len() as u64,
+            Delta::Finish { choice: 0, reason } => self.end.finish = Some(reason.clone()),
+            Delta::Finish { .. } => {}
+            Delta::Usage(usage) => self.end.usage = Some(*usage),
+        }
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+impl fmt::Debug for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ends").field("end", &self.end).field("guards", &self.guards.len()).finish()
+    }
+}
+
+/// The events of a reply. Tells the reply's end when it ends, fails or is dropped; yields nothing after an error.
+pub struct ReplyStream {
+    events: Option<Events>,
+    ends: Ends,
+}
+
+impl ReplyStream {
+    /// The end as far as it is known; final once the stream has ended.
+    pub fn end(&self) -> &End {
+        &self.ends.end
+    }
+}
+
+impl Stream for ReplyStream {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(events) = self.events.as_mut() else { return Poll::Ready(None) };
+        let item = std::task::ready!(events.as_mut().poll_next(cx));
+        if !matches!(item, Some(Ok(_))) {
+            // The upstream's connection is let go before anybody is told.
+            self.events = None;
+        }
+        self.ends.note(&item);
+        Poll::Ready(item)
+    }
+}
+
+impl fmt::Debug for ReplyStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyStream").field("ends", &self.ends).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "reply/tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+//! Signals: what layers tell of themselves. Telemetry alone turns them into metrics, so that names live in one place.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::call::Operation;
+use crate::error::ErrorKind;
+use crate::ids::{Name, RunId};
+use crate::journal::RunState;
+use crate::money::Money;
+use crate::usage::Usage;
+
+/// The states of a circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CircuitState {
+    /// Calls pass.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// A few calls probe.
+    HalfOpen,
+}
+
+impl CircuitState {
+    /// The state's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Signal<'a> {
+    /// A call entered the stack.
+    CallBegan,
+    /// A call left the stack.
+    CallEnded {
+        /// What was wanted.
+        operation: Operation,
+        /// How it failed, if it did.
+        error: Option<ErrorKind>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A request to an upstream ended.
+    AttemptEnded {
+        /// The agent.
+        agent: &'a Name,
+        /// The endpoint.
+        endpoint: &'a Name,
+        /// How it failed, if it did.
+        error: Option<ErrorKind>,
+        /// How long it took.
+        took: Duration,
+        /// What was used.
+        usage: &'a Usage,
+        /// What it cost.
+        cost: Money,
+    },
+    /// An endpoint is asked again.
+    Retried {
+        /// The endpoint.
+        endpoint: &'a Name,
+        /// Why.
+        error: ErrorKind,
+    },
+    /// The next candidate is asked.
+    FellBack {
+        /// The agent that could not.
+        from: &'a Name,
+        /// The agent that is asked now.
+        to: &'a Name,
+        /// Why.
+        error: ErrorKind,
+    },
+    /// A circuit breaker changed its state.
+    Circuit {
+        /// The endpoint.
+        endpoint: &'a Name,
+        /// The state it is in now.
+        state: CircuitState,
+    },
+    /// A budget refused a hold.
+    HoldRefused {
+        /// The account's name.
+        account: &'a str,
+    },
+    /// A run changed its state.
+    Run {
+        /// The run.
+        run: RunId,
+        /// The type of its task.
+        task_type: &'a Name,
+        /// Where it stands now.
+        state: RunState,
+        /// Since it was accepted.
+        age: Duration,
+    },
+}
+
+/// Is told what happens. Must neither block nor fail.
+pub trait Observe: Send + Sync + fmt::Debug {
+    /// Something happened.
+    fn on(&self, signal: Signal<'_>);
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observe for Silent {
+    fn on(&self, _: Signal<'_>) {}
+}

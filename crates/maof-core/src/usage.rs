@@ -1,0 +1,214 @@
+//! What a call used, in disjoint classes: no unit is counted in two of them, and they sum to the provider's total.
+//!
+//! ```
+//! use maof_core::{Unit, Usage};
+//! let usage = Usage::default().with(Unit::Input, 7).with(Unit::CachedInput, 3).with(Unit::Output, 5);
+//! assert_eq!(usage.input_tokens(), 10);
+//! assert_eq!(usage.total_tokens(), 15);
+//! ```
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A class of usage. Token classes are disjoint: `Input` leaves out what was read from or written to a
+/// cache, `Output` leaves out reasoning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(usize)]
+pub enum Unit {
+    /// Input tokens that no cache served.
+    Input,
+    /// Input tokens read from a provider's cache.
+    CachedInput,
+    /// Input tokens written to a provider's cache.
+    CacheWrite,
+    /// Output tokens without reasoning.
+    Output,
+    /// Output tokens spent on reasoning.
+    Reasoning,
+    /// Images made or read.
+    Image,
+    /// Milliseconds of audio.
+    AudioMs,
+    /// Characters (speech, and agents that charge by text length).
+    Character,
+    /// Requests.
+    Request,
+}
+
+impl Unit {
+    /// How many classes there are.
+    pub const COUNT: usize = 9;
+
+    /// Every class.
+    pub const ALL: [Unit; Unit::COUNT] = [
+        Self::Input,
+        Self::CachedInput,
+        Self::CacheWrite,
+        Self::Output,
+        Self::Reasoning,
+        Self::Image,
+        Self::AudioMs,
+        Self::Character,
+        Self::Request,
+    ];
+
+    /// The class's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached_input",
+            Self::CacheWrite => "cache_write",
+            Self::Output => "output",
+            Self::Reasoning => "reasoning",
+            Self::Image => "image",
+            Self::AudioMs => "audio_ms",
+            Self::Character => "character",
+            Self::Request => "request",
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Units by class. Written as a map of the classes that are not zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    units: [u64; Unit::COUNT],
+    /// Whether a provider gave none and MAOF estimated it.
+    pub estimated: bool,
+}
+
+impl Usage {
+    /// The same usage with `units` of `unit`.
+    #[must_use]
+    pub const fn with(mut self, unit: Unit, units: u64) -> Self {
+        self.units[unit as usize] = units;
+        self
+    }
+
+    /// The same usage, flagged as estimated.
+    #[must_use]
+    pub const fn estimate(mut self) -> Self {
+        self.estimated = true;
+        self
+    }
+
+    /// Units of one class.
+    pub const fn get(&self, unit: Unit) -> u64 {
+        self.units[unit as usize]
+    }
+
+    /// All input tokens, cached or not.
+    pub const fn input_tokens(&self) -> u64 {
+        self.get(Unit::Input)
+            .saturating_add(self.get(Unit::CachedInput))
+            .saturating_add(self.get(Unit::CacheWrite))
+    }
+
+    /// All output tokens, reasoning included.
+    pub const fn output_tokens(&self) -> u64 {
+        self.get(Unit::Output).saturating_add(self.get(Unit::Reasoning))
+    }
+
+    /// All tokens.
+    pub const fn total_tokens(&self) -> u64 {
+        self.input_tokens().saturating_add(self.output_tokens())
+    }
+
+    /// Whether nothing was used.
+    pub fn is_zero(&self) -> bool {
+        self.units.iter().all(|&n| n == 0)
+    }
+}
+
+impl AddAssign for Usage {
+    /// Adds class by class; estimated if either part is.
+    fn add_assign(&mut self, other: Usage) {
+        for (mine, theirs) in self.units.iter_mut().zip(other.units) {
+            *mine = mine.saturating_add(theirs);
+        }
+        self.estimated = self.estimated || other.estimated;
+    }
+}
+
+impl Serialize for Usage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for unit in Unit::ALL {
+            if self.get(unit) > 0 {
+                map.serialize_entry(unit.as_str(), &self.get(unit))?;
+            }
+        }
+        if self.estimated {
+            map.serialize_entry("estimated", &true)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Usage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(default)]
+        #[derive(Default)]
+        struct Plain {
+            input: u64,
+            cached_input: u64,
+            cache_write: u64,
+            output: u64,
+            reasoning: u64,
+            image: u64,
+            audio_ms: u64,
+            character: u64,
+            request: u64,
+            estimated: bool,
+        }
+        let p = Plain::deserialize(deserializer)?;
+        Ok(Usage {
+            units: [
+                p.input,
+                p.cached_input,
+                p.cache_write,
+                p.output,
+                p.reasoning,
+                p.image,
+                p.audio_ms,
+                p.character,
+                p.request,
+            ],
+            estimated: p.estimated,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_is_written_and_read_back() {
+        let mut usage = Usage::default().estimate();
+        for (i, unit) in Unit::ALL.into_iter().enumerate() {
+            usage = usage.with(unit, i as u64 + 1);
+        }
+        let text = serde_json::to_string(&usage).unwrap();
+        assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), usage);
+        assert_eq!(serde_json::to_string(&Usage::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn adding_saturates_and_keeps_the_flag() {
+        let mut usage = Usage::default().with(Unit::Input, u64::MAX);
+        usage += Usage::default().with(Unit::Input, 1).estimate();
+        assert_eq!((usage.get(Unit::Input), usage.estimated), (u64::MAX, true));
+    }
+}

@@ -1,0 +1,1 @@
+//! Runs work, durably: workflow, pure step, driver, queue.

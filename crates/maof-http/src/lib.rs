@@ -1,0 +1,1 @@
+//! Serves it: REST API and OpenAI-compatible gateway on axum.

@@ -1,0 +1,1 @@
+//! Speaks to upstreams: dialects, profiles and the HTTP client.

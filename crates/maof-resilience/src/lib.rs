@@ -1,0 +1,1 @@
+//! Survives failure: timeout, retry, circuit breaker, as generic tower layers.

@@ -1,0 +1,1 @@
+//! Decides who should answer: registry, strategies, fallback.

@@ -1,0 +1,1 @@
+//! Lets in and keeps out: API keys, roles, which agents a caller may use.

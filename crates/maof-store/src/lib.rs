@@ -1,0 +1,1 @@
+//! Remembers: memory and SQLite behind the store ports.

@@ -1,0 +1,1 @@
+//! Tells: spans, metrics and health, every name in one file.

@@ -1,0 +1,1 @@
+//! For tests: fake clock, scripted upstream, contract suites, wire fixtures.

@@ -1,0 +1,1 @@
+//! The orchestrator to embed: configuration, the call path, two doors.
