@@ -125,6 +125,8 @@ pub struct NewRun {
     pub idempotency_key: Option<String>,
     /// The journal's first records.
     pub records: Vec<Bytes>,
+    /// When it is accepted.
+    pub at: Timestamp,
 }
 
 /// How a run ended.
@@ -151,6 +153,8 @@ pub struct Batch {
     pub records: Vec<Bytes>,
     /// The end of the run, if this is it.
     pub finished: Option<Finished>,
+    /// When it is written.
+    pub at: Timestamp,
 }
 
 /// Which runs to list.

@@ -1,0 +1,263 @@
+//! The engine: takes tasks in, claims runs, drives them, and lets them be watched and cancelled.
+
+mod context;
+mod watch;
+mod worker;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use maof_core::{
+    Clock, Error, Ids, Journal, Name, NewRun, Observe, Result, Run, RunId, RunState, Signal, Task,
+};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, watch as cell};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use context::CallService;
+pub(crate) use context::Context;
+pub use watch::RunEvent;
+
+use crate::config::Config;
+use crate::record::Record;
+use crate::report::Report;
+use crate::run::{Machine, Stop};
+use crate::workflow::Workflow;
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// How it runs work.
+    pub config: Config,
+    /// Where runs are remembered.
+    pub journal: Arc<dyn Journal>,
+    /// The call path.
+    pub calls: CallService,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub ids: Arc<dyn Ids>,
+    /// Is told of runs.
+    pub observe: Arc<dyn Observe>,
+    /// Where its tasks run.
+    pub tracker: TaskTracker,
+}
+
+/// Takes tasks in and runs them. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) context: Arc<Context>,
+    /// Every workflow by version; claimed runs find theirs here.
+    pub(crate) workflows: RwLock<HashMap<String, Arc<Workflow>>>,
+    pub(crate) running: Mutex<HashMap<RunId, Held>>,
+    pub(crate) wake: Notify,
+    pub(crate) closing: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+    /// This worker's name in claims.
+    pub(crate) owner: String,
+}
+
+/// A run that this worker has: the fence of its claim, and how to stop its driver.
+pub(crate) struct Held {
+    pub(crate) fence: i64,
+    pub(crate) stop: cell::Sender<Option<Stop>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("owner", &self.inner.owner).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine that does not work yet; see [`Engine::start`].
+    ///
+    /// # Errors
+    /// `invalid_request` naming the setting that is wrong.
+    pub fn new(parts: Parts) -> Result<Engine> {
+        parts.config.validate()?;
+        let owner = parts.ids.next().to_string();
+        let context = Context::new(parts.journal, parts.calls, parts.clock, parts.ids, parts.observe);
+        let inner = Inner {
+            config: parts.config,
+            context: Arc::new(context),
+            workflows: RwLock::new(HashMap::new()),
+            running: Mutex::new(HashMap::new()),
+            wake: Notify::new(),
+            closing: CancellationToken::new(),
+            tracker: parts.tracker,
+            owner,
+        };
+        Ok(Engine { inner: Arc::new(inner) })
+    }
+
+    /// Begins to claim and drive runs, until [`Engine::shutdown`].
+    pub fn start(&self) {
+        let tracker = &self.inner.tracker;
+        tracker.spawn(worker::claims(Arc::clone(&self.inner), None));
+        tracker.spawn(worker::heartbeats(Arc::clone(&self.inner)));
+    }
+
+    /// Claims and drives this one run only; for resuming from a command line.
+    pub fn start_only(&self, run: RunId) {
+        let tracker = &self.inner.tracker;
+        tracker.spawn(worker::claims(Arc::clone(&self.inner), Some(run)));
+        tracker.spawn(worker::heartbeats(Arc::clone(&self.inner)));
+    }
+
+    /// Makes a workflow known, so that runs of it can be claimed.
+    pub fn add_workflow(&self, workflow: Arc<Workflow>) {
+        self.inner.workflows.write().insert(workflow.version.clone(), workflow);
+    }
+
+    /// Accepts a task: durable when this returns. The same key twice is the same run.
+    ///
+    /// # Errors
+    /// `unavailable` when shutting down or when the store cannot be reached; `conflict` when the key was
+    /// used for another task.
+    pub async fn submit(&self, task: Task, workflow: &Arc<Workflow>, key: Option<String>) -> Result<Run> {
+        if self.inner.closing.is_cancelled() {
+            return Err(Error::unavailable("MAOF is shutting down; send the task again later"));
+        }
+        self.add_workflow(Arc::clone(workflow));
+        let spec = serde_json::to_value(&workflow.spec)
+            .map_err(|e| Error::internal("a workflow could not be written as JSON").because(e))?;
+        let id = RunId::from_uuid(task.id.uuid());
+        let accepted = NewRun {
+            id,
+            workflow: workflow.name.clone(),
+            version: workflow.version.clone(),
+            task,
+            idempotency_key: key,
+            records: vec![Record::Accepted { workflow: spec }.encode()?],
+            at: self.inner.context.clock.now(),
+        };
+        let run = self.inner.context.journal.accept(accepted).await?;
+        if run.id == id {
+            self.inner.context.observe.on(Signal::Run {
+                run: run.id,
+                task_type: &run.task.task_type,
+                state: RunState::Queued,
+                age: Duration::ZERO,
+            });
+        }
+        self.inner.wake.notify_one();
+        Ok(run)
+    }
+
+    /// Cancels a run: one that waits ends at once, one that runs ends as soon as its calls are aborted.
+    /// True if it had not ended.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn cancel(&self, tenant: &Name, run: RunId) -> Result<bool> {
+        let now = self.inner.context.clock.now();
+        let had_not_ended = self.inner.context.journal.cancel(tenant, run, now).await?;
+        self.inner.tell(run, Stop::Cancel);
+        self.inner.context.tell(run, u64::MAX);
+        Ok(had_not_ended)
+    }
+
+    /// What is known of a run.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn run(&self, tenant: &Name, run: RunId) -> Result<Run> {
+        self.inner.context.journal.run(tenant, run).await
+    }
+
+    /// Waits until a run has ended.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn wait(&self, tenant: &Name, run: RunId) -> Result<Run> {
+        let mut changes = self.inner.context.changes();
+        loop {
+            let found = self.run(tenant, run).await?;
+            if found.state.is_final() {
+                return Ok(found);
+            }
+            self.changed(&mut changes, run).await;
+        }
+    }
+
+    /// Who did what, how long it took, what it cost and where they disagreed; so far, if it still runs.
+    ///
+    /// # Errors
+    /// `not_found`; `internal` when the journal is damaged.
+    pub async fn report(&self, tenant: &Name, run: RunId) -> Result<Report> {
+        let found = self.run(tenant, run).await?;
+        let journal = self.inner.context.journal.load(tenant, run).await?;
+        let mut machine: Option<Machine> = None;
+        for record in &journal {
+            let decoded = Record::decode(&record.bytes)?;
+            if let Record::Accepted { workflow } = &decoded {
+                let workflow = self.workflow_of(&found, workflow)?;
+                machine = Some(Machine::new(workflow, &found.task.content));
+            }
+            if let Some(machine) = &mut machine {
+                machine.step(&decoded);
+            }
+        }
+        let machine = machine.ok_or_else(|| Error::internal("a journal does not begin with its workflow"))?;
+        Ok(Report::of(&found, &machine.view()))
+    }
+
+    /// Stops claiming, gives every run in flight back to the queue, and waits until that is written.
+    pub async fn shutdown(&self) {
+        self.inner.closing.cancel();
+        let running: Vec<RunId> = self.inner.running.lock().keys().copied().collect();
+        for run in running {
+            self.inner.tell(run, Stop::Suspend);
+        }
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+    }
+
+    /// The workflow that a run is pinned to: a known one, else without joins, which is enough to read.
+    fn workflow_of(&self, run: &Run, spec: &serde_json::Value) -> Result<Arc<Workflow>> {
+        if let Some(known) = self.inner.workflows.read().get(&run.version) {
+            return Ok(Arc::clone(known));
+        }
+        let spec = serde_json::from_value(spec.clone())
+            .map_err(|e| Error::internal("a journaled workflow is damaged").because(e))?;
+        Workflow::compile(spec, &|_| Ok(Arc::new(ReadOnly))).map(Arc::new)
+    }
+}
+
+impl Inner {
+    pub(crate) fn tell(&self, run: RunId, why: Stop) {
+        if let Some(held) = self.running.lock().get(&run) {
+            held.stop.send_if_modified(|now| {
+                let first = now.is_none();
+                *now = now.or(Some(why));
+                first
+            });
+        }
+    }
+}
+
+/// Stands in for a join when a journal is only read.
+#[derive(Debug)]
+struct ReadOnly;
+
+impl maof_core::Aggregate for ReadOnly {
+    fn aggregate<'a, 'b>(
+        &'a self,
+        _: Vec<maof_core::Answered>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<maof_core::Verdict>> + Send + 'b>>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(std::future::ready(Err(Error::internal("a journal that is read joins nothing"))))
+    }
+}

@@ -1,0 +1,190 @@
+//! What a journal keeps of a run: one record an event, each beginning with the version of its format.
+//!
+//! The format is MessagePack with field names, so that fields can be added; a change that old records
+//! would not survive raises [`VERSION`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use maof_core::{Error, Failure, Money, Name, Result, RunState, Usage, Verdict};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version that is written.
+pub const VERSION: u8 = 1;
+
+/// One call of a run: which step, which item of its map, which of its members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Slot {
+    /// The step's place in the workflow.
+    pub step: u32,
+    /// The item's place in the map; 0 without one.
+    pub item: u32,
+    /// The member's place in `parallel`; 0 without it.
+    pub member: u32,
+}
+
+/// An agent's answer, and what it took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentAnswer {
+    /// The agent that answered.
+    pub agent: Name,
+    /// The endpoint that answered.
+    pub endpoint: Name,
+    /// What it said: JSON where the text is a JSON object or list, else text.
+    pub value: Value,
+    /// What was used, over all attempts of the endpoint that answered.
+    pub usage: Usage,
+    /// What it cost.
+    pub cost: Money,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// Requests to the endpoint that answered.
+    pub attempts: u32,
+    /// Candidates that were passed over.
+    pub fallbacks: u32,
+}
+
+/// Something that happened to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// The run was accepted, with this workflow.
+    Accepted {
+        /// The workflow as it was written.
+        workflow: Value,
+    },
+    /// An agent is about to be asked.
+    Asked {
+        /// The call.
+        slot: Slot,
+        /// The step's name.
+        step: Arc<str>,
+        /// Whom.
+        target: String,
+        /// How often it was asked, this time included.
+        attempt: u32,
+    },
+    /// An agent answered.
+    Answered {
+        /// The call.
+        slot: Slot,
+        /// The step's name.
+        step: Arc<str>,
+        /// The answer.
+        answer: Box<AgentAnswer>,
+    },
+    /// An agent failed.
+    Failed {
+        /// The call.
+        slot: Slot,
+        /// The step's name.
+        step: Arc<str>,
+        /// How often it was asked.
+        attempt: u32,
+        /// How it failed.
+        failure: Failure,
+    },
+    /// The answers of one item were folded.
+    Joined {
+        /// The step's place.
+        index: u32,
+        /// The item's place.
+        item: u32,
+        /// The step's name.
+        step: Arc<str>,
+        /// What came of it.
+        verdict: Box<Verdict>,
+    },
+    /// The answers of one item could not be folded.
+    JoinFailed {
+        /// The step's place.
+        index: u32,
+        /// The item's place.
+        item: u32,
+        /// The step's name.
+        step: Arc<str>,
+        /// Why.
+        failure: Failure,
+    },
+    /// The run ended.
+    Finished {
+        /// How.
+        state: RunState,
+        /// Why, if it failed.
+        failure: Option<Failure>,
+    },
+}
+
+impl Record {
+    /// The bytes that a journal keeps.
+    ///
+    /// # Errors
+    /// `internal` when it cannot be encoded.
+    pub fn encode(&self) -> Result<Bytes> {
+        let mut out = vec![VERSION];
+        rmp_serde::encode::write_named(&mut out, self)
+            .map_err(|e| Error::internal("a record could not be encoded").because(e))?;
+        Ok(out.into())
+    }
+
+    /// Reads what [`Record::encode`] wrote.
+    ///
+    /// # Errors
+    /// `internal` when the version is not known or the bytes are damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Record> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => rmp_serde::from_slice(rest)
+                .map_err(|e| Error::internal("a journal record is damaged").because(e)),
+            Some((version, _)) => Err(Error::internal(format!(
+                "a journal record has format {version}; this version of MAOF reads {VERSION}"
+            ))),
+            None => Err(Error::internal("a journal record is empty")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive_the_journal() {
+        let slot = Slot { step: 1, item: 2, member: 3 };
+        let answer = AgentAnswer {
+            agent: Name::new("a").unwrap(),
+            endpoint: Name::new("e").unwrap(),
+            value: serde_json::json!({"label": "positive", "list": [1, 2.5, null, "x"]}),
+            usage: Usage::default().with(maof_core::Unit::Input, 3).estimate(),
+            cost: Money::from_nanos(7),
+            micros: 9,
+            attempts: 1,
+            fallbacks: 0,
+        };
+        let records = [
+            Record::Answered { slot, step: "s".into(), answer: Box::new(answer) },
+            Record::Failed {
+                slot,
+                step: "s".into(),
+                attempt: 2,
+                failure: Error::timed_out("t").param("p").failure(),
+            },
+            Record::Finished { state: RunState::Completed, failure: None },
+        ];
+        for record in records {
+            assert_eq!(Record::decode(&record.encode().unwrap()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn another_version_and_damage_are_told_apart() {
+        let check = |bytes: &[u8], expect: &str| {
+            let error = Record::decode(bytes).unwrap_err();
+            assert!(error.message().contains(expect), "{error}");
+        };
+        check(&[], "empty");
+        check(&[9, 1, 2], "format 9");
+        check(&[VERSION, 0xc1], "damaged");
+    }
+}

@@ -1,0 +1,342 @@
+//! Drives one run: does what the machine commands, and journals before and after.
+//!
+//! A call is made only after the record that it is about to be made was committed, and its answer moves
+//! the run on only together with the record of it. The record of the next call travels with the answer
+//! that led to it, so that a chain of n steps takes n + 1 commits.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context as Cx, Poll, Waker};
+
+use bytes::Bytes;
+use maof_core::{
+    Batch, Body, Call, CallId, ChatRequest, Chosen, Error, ErrorKind, Failure, Finished, Principal,
+    Provenance, Result, Run, RunState, Signal, Verdict,
+};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use super::step::{Command, Machine};
+use crate::engine::Context;
+use crate::record::{AgentAnswer, Record, Slot};
+use crate::workflow::Workflow;
+
+/// Why a driver stops before its run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Somebody wishes the run cancelled: it ends.
+    Cancel,
+    /// The worker shuts down: the run goes back to the queue.
+    Suspend,
+    /// Somebody else has the run: nothing more is written.
+    Lost,
+}
+
+/// One run in the hands of this worker.
+pub(crate) struct Driver {
+    context: Arc<Context>,
+    run: Run,
+    workflow: Arc<Workflow>,
+    machine: Machine,
+    principal: Arc<Principal>,
+    seq: u64,
+    tasks: JoinSet<Record>,
+}
+
+impl Driver {
+    pub(crate) fn new(context: Arc<Context>, run: Run, workflow: Arc<Workflow>) -> Self {
+        let machine = Machine::new(Arc::clone(&workflow), &run.task.content);
+        let principal = Arc::new(run.task.principal.clone());
+        Driver { context, seq: run.seq, run, workflow, machine, principal, tasks: JoinSet::new() }
+    }
+
+    /// Runs to the end, or until told to stop. Calls in flight are dropped on the way out, which aborts
+    /// their upstreams.
+    pub(crate) async fn drive(mut self, mut stop: watch::Receiver<Option<Stop>>) {
+        let outcome = self.run_to_end(&mut stop).await;
+        self.tasks.abort_all();
+        match outcome {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                tracing::info!(run = %self.run.id, "the run belongs to another worker now");
+            }
+            Err(error) => {
+                tracing::warn!(run = %self.run.id, error = %error, "the run goes back to the queue");
+                self.release().await;
+            }
+        }
+    }
+
+    async fn run_to_end(&mut self, stop: &mut watch::Receiver<Option<Stop>>) -> Result<()> {
+        let mut commands = self.replay().await?;
+        let mut records = Vec::new();
+        let deadline = self.context.until(self.run.task.deadline);
+        loop {
+            commands = self.resolve_joins(commands, &mut records);
+            if let Some(finished) = the_end(&commands) {
+                return self.finish(records, finished).await;
+            }
+            announce(&commands, &mut records);
+            self.commit(std::mem::take(&mut records), None).await?;
+            self.obey(commands);
+            commands = tokio::select! {
+                biased;
+                asked = stopped(stop) => return self.stop(asked).await,
+                () = sleep_until(deadline) => {
+                    let late = Error::timed_out("the task's deadline has passed");
+                    return self.finish(records, failed(late.failure())).await;
+                }
+                next = self.tasks.join_next() => {
+                    let Some(next) = next else {
+                        let stuck = Error::internal("the run has nothing left to do and has not ended");
+                        return self.finish(records, failed(stuck.failure())).await;
+                    };
+                    self.absorb(next, &mut records)?
+                }
+            };
+            // What else came back in the meantime shares the commit.
+            while let Some(next) = self.tasks.try_join_next() {
+                commands.extend(self.absorb(next, &mut records)?);
+            }
+        }
+    }
+
+    /// Rebuilds the machine from the journal; what is outstanding is to be done (again).
+    async fn replay(&mut self) -> Result<Vec<Command>> {
+        let journal = self.context.journal.load(&self.run.task.principal.tenant, self.run.id).await?;
+        self.seq = journal.len() as u64;
+        let mut fresh = Vec::new();
+        for record in &journal {
+            fresh = self.machine.step(&Record::decode(&record.bytes)?);
+        }
+        // An end that was commanded and not written is no outstanding call; it is commanded once.
+        match the_end(&fresh) {
+            Some(end) => Ok(vec![Command::Finish(end)]),
+            None => Ok(self.machine.outstanding()),
+        }
+    }
+
+    /// Starts what is commanded.
+    fn obey(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Finish(_) => {}
+                Command::Join { index, item, answers } => {
+                    let workflow = Arc::clone(&self.workflow);
+                    self.spawn(async move { join(&workflow, index, item, answers).await });
+                }
+                Command::Call { slot, step, target, question, attempt, delay } => {
+                    let mut call = Call::new(
+                        CallId::from_uuid(self.context.ids.next()),
+                        target,
+                        Arc::clone(&self.principal),
+                        Body::from(ChatRequest::user(question)),
+                    );
+                    call.deadline = self.context.until(self.run.task.deadline);
+                    call.provenance = Provenance {
+                        run: Some(self.run.id),
+                        effect: Some(effect_key(&self.run, slot).into()),
+                        step: Some(Arc::clone(&step)),
+                        task_type: Some(self.run.task.task_type.clone()),
+                    };
+                    let context = Arc::clone(&self.context);
+                    self.spawn(async move {
+                        if !delay.is_zero() {
+                            tokio::time::sleep(delay).await;
+                        }
+                        match ask(&context, call).await {
+                            Ok(answer) => Record::Answered { slot, step, answer: Box::new(answer) },
+                            Err(error) => Record::Failed { slot, step, attempt, failure: error.failure() },
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// Spawned, so that calls that compute run side by side; owned, so that they end with the driver.
+    fn spawn(&mut self, work: impl Future<Output = Record> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// Takes in what came back.
+    fn absorb(
+        &mut self,
+        next: Result<Record, tokio::task::JoinError>,
+        records: &mut Vec<Record>,
+    ) -> Result<Vec<Command>> {
+        let record = next.map_err(|e| Error::internal("a call of the run was lost").because(e))?;
+        let commands = self.machine.step(&record);
+        records.push(record);
+        Ok(commands)
+    }
+
+    /// Folds what can be folded without waiting, and takes the verdicts in.
+    fn resolve_joins(&mut self, commands: Vec<Command>, records: &mut Vec<Record>) -> Vec<Command> {
+        let mut left = Vec::with_capacity(commands.len());
+        let mut todo: std::collections::VecDeque<Command> = commands.into();
+        while let Some(command) = todo.pop_front() {
+            let Command::Join { index, item, answers } = command else {
+                left.push(command);
+                continue;
+            };
+            let again = answers.clone();
+            let mut folding = Box::pin(join(&self.workflow, index, item, answers));
+            match folding.as_mut().poll(&mut Cx::from_waker(Waker::noop())) {
+                Poll::Pending => left.push(Command::Join { index, item, answers: again }),
+                Poll::Ready(record) => {
+                    drop(folding);
+                    todo.extend(self.machine.step(&record));
+                    records.push(record);
+                }
+            }
+        }
+        left
+    }
+
+    async fn commit(&mut self, records: Vec<Record>, finished: Option<Finished>) -> Result<()> {
+        if records.is_empty() && finished.is_none() {
+            return Ok(());
+        }
+        let encoded: Result<Vec<Bytes>> = records.iter().map(Record::encode).collect();
+        let encoded = encoded?;
+        let count = encoded.len() as u64;
+        let batch = Batch {
+            run: self.run.id,
+            fence: self.run.fence,
+            seq: self.seq,
+            records: encoded,
+            finished,
+            at: self.context.clock.now(),
+        };
+        self.context.journal.commit(batch).await?;
+        self.seq += count;
+        self.context.tell(self.run.id, self.seq);
+        Ok(())
+    }
+
+    async fn finish(&mut self, mut records: Vec<Record>, finished: Finished) -> Result<()> {
+        self.tasks.abort_all();
+        records.push(Record::Finished { state: finished.state, failure: finished.failure.clone() });
+        let state = finished.state;
+        self.commit(records, Some(finished)).await?;
+        self.context.observe.on(Signal::Run {
+            run: self.run.id,
+            task_type: &self.run.task.task_type,
+            state,
+            age: self.context.clock.now().since(self.run.created),
+        });
+        Ok(())
+    }
+
+    async fn stop(&mut self, why: Stop) -> Result<()> {
+        // Dropping the calls aborts their upstreams, and their guards settle, before anything is written.
+        self.tasks.shutdown().await;
+        match why {
+            Stop::Lost => {}
+            Stop::Suspend => self.release().await,
+            Stop::Cancel => {
+                let finished = Finished {
+                    state: RunState::Cancelled,
+                    result: None,
+                    failure: Some(Error::cancelled("the task was cancelled").failure()),
+                };
+                self.finish(Vec::new(), finished).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn release(&self) {
+        if let Err(error) = self.context.journal.release(self.run.id, self.run.fence).await {
+            // The lease runs out by itself.
+            tracing::warn!(run = %self.run.id, error = %error, "the run could not be given back");
+        }
+    }
+}
+
+/// The end among these commands; what else is commanded with it is of no more use.
+fn the_end(commands: &[Command]) -> Option<Finished> {
+    commands.iter().find_map(|command| match command {
+        Command::Finish(finished) => Some(finished.clone()),
+        _ => None,
+    })
+}
+
+/// The records that calls are about to be made.
+fn announce(commands: &[Command], records: &mut Vec<Record>) {
+    records.extend(commands.iter().filter_map(|command| match command {
+        Command::Call { slot, step, target, attempt, .. } => Some(Record::Asked {
+            slot: *slot,
+            step: Arc::clone(step),
+            target: target.to_string(),
+            attempt: *attempt,
+        }),
+        _ => None,
+    }));
+}
+
+/// Constant over attempts and restarts.
+fn effect_key(run: &Run, slot: Slot) -> String {
+    format!("{}/{}/{}/{}", run.id, slot.step, slot.item, slot.member)
+}
+
+async fn ask(context: &Context, call: Call) -> Result<AgentAnswer> {
+    let began = context.clock.instant();
+    let reply = context.calls.clone().oneshot(call).await?;
+    let head = reply.head.clone();
+    let (response, end) = reply.collect().await?;
+    let text = response.text()?;
+    let chosen: Option<&Chosen> = head.chosen.as_deref();
+    let unnamed = || Error::internal("a reply does not say who answered");
+    Ok(AgentAnswer {
+        agent: chosen.map(|c| c.agent.clone()).ok_or_else(unnamed)?,
+        endpoint: chosen.map(|c| c.endpoint.clone()).ok_or_else(unnamed)?,
+        value: value_of(text),
+        usage: end.usage.unwrap_or_default(),
+        cost: end.cost.unwrap_or_default(),
+        micros: context.clock.instant().saturating_duration_since(began).as_micros() as u64,
+        attempts: head.attempts.max(1),
+        fallbacks: chosen.map_or(0, |c| c.fallbacks),
+    })
+}
+
+/// JSON where the text is a JSON object or list, else the text.
+fn value_of(text: String) -> Value {
+    let parsed = text.starts_with(['{', '[']).then(|| serde_json::from_str(&text).ok());
+    parsed.flatten().unwrap_or(Value::String(text))
+}
+
+async fn join(workflow: &Workflow, index: u32, item: u32, answers: Vec<maof_core::Answered>) -> Record {
+    let step = &workflow.steps[index as usize];
+    let name = Arc::clone(&step.id);
+    let verdict: Result<Verdict> = match &step.join {
+        Some(join) => join.aggregate(answers).await,
+        None => Err(Error::internal("a step without a join was joined")),
+    };
+    match verdict {
+        Ok(verdict) => Record::Joined { index, item, step: name, verdict: Box::new(verdict) },
+        Err(error) => Record::JoinFailed { index, item, step: name, failure: error.failure() },
+    }
+}
+
+fn failed(failure: Failure) -> Finished {
+    Finished { state: RunState::Failed, result: None, failure: Some(failure) }
+}
+
+async fn stopped(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
+    match stop.wait_for(Option::is_some).await {
+        Ok(why) => (*why).unwrap_or(Stop::Suspend),
+        // The engine is gone.
+        Err(_) => Stop::Suspend,
+    }
+}
+
+async fn sleep_until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

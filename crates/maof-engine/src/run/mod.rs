@@ -1,0 +1,12 @@
+//! One run: a pure state machine over its journal, and the driver that does its I/O.
+
+mod driver;
+mod state;
+mod step;
+
+pub(crate) use driver::{Driver, Stop};
+pub use state::{ItemState, RunView, StepStatus};
+pub use step::{Command, Machine};
+
+#[cfg(test)]
+mod tests;

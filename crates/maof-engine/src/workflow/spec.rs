@@ -1,0 +1,105 @@
+//! What a workflow file may say.
+
+use std::collections::BTreeMap;
+
+use maof_core::Name;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A workflow as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowSpec {
+    /// Its name; tasks of this type run through it.
+    #[schemars(with = "String")]
+    pub name: Name,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Calls that one run makes at the same time, at most. Default 16.
+    #[serde(default = "default_parallel")]
+    pub max_parallel: u32,
+    /// The steps, in order.
+    pub steps: Vec<StepSpec>,
+    /// The result: a name and an expression for each part. Default: the output of every step that no
+    /// other step needs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub output: BTreeMap<String, String>,
+}
+
+fn default_parallel() -> u32 {
+    16
+}
+
+/// One step as it is written. It names exactly one of `agent`, `capability`, `task_type`, `parallel`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepSpec {
+    /// Its name within the workflow.
+    pub id: String,
+    /// Steps that must have ended. Default: the step before. `[]` starts at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<String>>,
+    /// An expression; the step is skipped, with `none` as its output, when it is false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// An expression for a list; the step runs for every item of it, which templates see as `item`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
+    /// The agent to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub agent: Option<Name>,
+    /// Ask whoever can do this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub capability: Option<Name>,
+    /// Ask whoever the agent map names for this type of task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub task_type: Option<Name>,
+    /// Ask all these agents the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub parallel: Vec<Name>,
+    /// The question, as a template. Default: the item of a map, else the task's content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<String>,
+    /// How the answers of `parallel` are folded into one, such as `{strategy: majority}`. Default: a map
+    /// from agent to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<Value>,
+    /// An expression for the right answer where it is known, so that the report can count who was right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<String>,
+    /// What happens when an agent fails for good.
+    #[serde(default)]
+    pub on_error: OnError,
+}
+
+/// What happens when an agent fails, after the call path's own retries and fallbacks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnError {
+    /// How many more times to ask the same agent. Default 0, at most 100.
+    pub retry: u32,
+    /// How long to wait before the first of them, in milliseconds; doubles each time. Default 0.
+    pub delay_ms: u64,
+    /// Then ask this agent.
+    #[schemars(with = "Option<String>")]
+    pub fallback: Option<Name>,
+    /// Then end the run, or go on without the answer. Default `fail`.
+    pub then: Then,
+}
+
+/// The last resort of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The answer is `none`, and a join goes on without it.
+    Skip,
+}
