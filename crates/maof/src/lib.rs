@@ -1,1 +1,60 @@
-//! The orchestrator to embed: configuration, the call path, two doors.
+//! MAOF, to embed: many AI agents as one dependable system, in your own process.
+//!
+//! ```
+//! use maof::{Body, ChatRequest, Config, Maof, Principal, Target};
+//!
+//! # fn main() -> maof::Result<()> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| maof::Error::internal("x").because(e))?;
+//! # runtime.block_on(async {
+//! let maof = Maof::builder(Config::default()).in_memory().build().await?;
+//! let question = Body::from(ChatRequest::user("Shares rose after a wonderful quarter."));
+//! let call = maof.new_call(Target::Name("lexicon".parse()?), Principal::local(), question);
+//! let (answer, end) = maof.call(call).await?.collect().await?;
+//! assert!(answer.text()?.contains("positive"));
+//! assert!(end.is_complete());
+//! maof.shutdown().await;
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! Two doors lead into one stack (`stack.rs`): [`Maof::call`] answers one call, without a run or a journal;
+//! [`Maof::submit`] accepts a task durably and runs it through a workflow.
+
+mod builder;
+pub mod config;
+mod handle;
+pub mod input;
+mod quote;
+mod stack;
+mod system;
+mod tasks;
+pub mod yaml;
+
+pub use builder::Builder;
+pub use config::Config;
+pub use handle::{AgentInfo, Maof, RunAnswer, TaskRequest};
+pub use maof_core::*;
+pub use maof_engine::{
+    AgentReport, Disagreement, Record, Report, RunEvent, StepReport, VoteReport, Workflow, WorkflowSpec,
+};
+pub use system::{SystemClock, SystemIds, SystemRandom};
+pub use tasks::Tasks;
+
+/// Installs what is one per process: the TLS provider (ring). Idempotent; [`Builder::build`] calls it.
+pub fn init() {
+    // An error says that one is installed already, by us or by the host: both are fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Starts logging to stderr as configured. For programs; a library leaves logging to its host.
+///
+/// # Errors
+/// `invalid_request` when the filter is malformed.
+pub fn start_logging(config: &Config) -> Result<()> {
+    maof_telemetry::start_logging(&config.log)
+}
+
+/// The OpenAI dialect.
+pub fn openai() -> &'static dyn Dialect {
+    &maof_providers::OPENAI
+}

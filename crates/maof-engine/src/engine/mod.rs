@@ -194,21 +194,7 @@ impl Engine {
     /// # Errors
     /// `not_found`; `internal` when the journal is damaged.
     pub async fn report(&self, tenant: &Name, run: RunId) -> Result<Report> {
-        let found = self.run(tenant, run).await?;
-        let journal = self.inner.context.journal.load(tenant, run).await?;
-        let mut machine: Option<Machine> = None;
-        for record in &journal {
-            let decoded = Record::decode(&record.bytes)?;
-            if let Record::Accepted { workflow } = &decoded {
-                let workflow = self.workflow_of(&found, workflow)?;
-                machine = Some(Machine::new(workflow, &found.task.content));
-            }
-            if let Some(machine) = &mut machine {
-                machine.step(&decoded);
-            }
-        }
-        let machine = machine.ok_or_else(|| Error::internal("a journal does not begin with its workflow"))?;
-        Ok(Report::of(&found, &machine.view()))
+        read_report(&*self.inner.context.journal, tenant, run).await
     }
 
     /// Stops claiming, gives every run in flight back to the queue, and waits until that is written.
@@ -221,16 +207,30 @@ impl Engine {
         self.inner.tracker.close();
         self.inner.tracker.wait().await;
     }
+}
 
-    /// The workflow that a run is pinned to: a known one, else without joins, which is enough to read.
-    fn workflow_of(&self, run: &Run, spec: &serde_json::Value) -> Result<Arc<Workflow>> {
-        if let Some(known) = self.inner.workflows.read().get(&run.version) {
-            return Ok(Arc::clone(known));
+/// Who did what in a run, from its journal alone.
+///
+/// # Errors
+/// `not_found`; `internal` when the journal is damaged; `unavailable` when the store cannot be reached.
+pub async fn read_report(journal: &dyn Journal, tenant: &Name, run: RunId) -> Result<Report> {
+    let found = journal.run(tenant, run).await?;
+    let mut machine: Option<Machine> = None;
+    for record in &journal.load(tenant, run).await? {
+        let decoded = Record::decode(&record.bytes)?;
+        if let Record::Accepted { workflow } = &decoded {
+            let spec = serde_json::from_value(workflow.clone())
+                .map_err(|e| Error::internal("a journaled workflow is damaged").because(e))?;
+            // Verdicts are in the journal: reading needs no joins.
+            let workflow = Workflow::compile(spec, &|_| Ok(Arc::new(ReadOnly)))?;
+            machine = Some(Machine::new(Arc::new(workflow), &found.task.content));
         }
-        let spec = serde_json::from_value(spec.clone())
-            .map_err(|e| Error::internal("a journaled workflow is damaged").because(e))?;
-        Workflow::compile(spec, &|_| Ok(Arc::new(ReadOnly))).map(Arc::new)
+        if let Some(machine) = &mut machine {
+            machine.step(&decoded);
+        }
     }
+    let machine = machine.ok_or_else(|| Error::internal("a journal does not begin with its workflow"))?;
+    Ok(Report::of(&found, &machine.view()))
 }
 
 impl Inner {

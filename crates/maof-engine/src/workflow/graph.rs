@@ -127,6 +127,7 @@ impl Workflow {
             name: task_type.clone(),
             description: String::new(),
             max_parallel: 1,
+            inputs: BTreeMap::new(),
             steps: vec![step],
             output: BTreeMap::from([("answer".into(), "steps.answer".into())]),
         };

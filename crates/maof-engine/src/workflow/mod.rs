@@ -24,4 +24,4 @@ mod spec;
 
 pub use graph::{MakeAggregate, Step, Workflow, no_joins};
 pub(crate) use scope::Scope;
-pub use spec::{OnError, StepSpec, Then, WorkflowSpec};
+pub use spec::{InputFormat, InputSpec, OnError, StepSpec, Then, WorkflowSpec};

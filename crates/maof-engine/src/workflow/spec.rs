@@ -20,6 +20,9 @@ pub struct WorkflowSpec {
     /// Calls that one run makes at the same time, at most. Default 16.
     #[serde(default = "default_parallel")]
     pub max_parallel: u32,
+    /// Files that make up a task's content when it brings none, by name; read by whoever submits.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, InputSpec>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
     /// The result: a name and an expression for each part. Default: the output of every step that no
@@ -30,6 +33,40 @@ pub struct WorkflowSpec {
 
 fn default_parallel() -> u32 {
     16
+}
+
+/// A file, or several, whose content becomes a part of the task's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// The file, relative to the workflow's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Several files; each becomes `{name, content}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// How to read it. Default: by the file's ending, else as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<InputFormat>,
+    /// At most this many items of a list. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// How an input file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InputFormat {
+    /// Text, as it is.
+    Text,
+    /// One JSON value.
+    Json,
+    /// One JSON value a line: a list.
+    Jsonl,
+    /// Comma-separated with a header: a list of objects; numbers become numbers.
+    Csv,
+    /// Tab-separated with a header, likewise.
+    Tsv,
 }
 
 /// One step as it is written. It names exactly one of `agent`, `capability`, `task_type`, `parallel`.

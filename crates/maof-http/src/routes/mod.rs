@@ -1,0 +1,54 @@
+//! The routes; one file a subject.
+
+mod agents;
+mod health;
+mod openai;
+mod tasks;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use maof::Maof;
+use maof_core::Error;
+
+use crate::error::{ApiError, dialect_error};
+
+/// Every route, with its limits.
+pub fn router(maof: Maof) -> Router {
+    let limit = maof.config().server.body_limit as usize;
+    let gateway = Router::new()
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/embeddings", post(openai::embeddings))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/{*rest}", get(openai::unknown).post(openai::unknown))
+        .method_not_allowed_fallback(openai::wrong_method);
+    let api = Router::new()
+        .route("/tasks", get(tasks::list).post(tasks::submit))
+        .route("/tasks/{id}", get(tasks::show).delete(tasks::cancel))
+        .route("/tasks/{id}/events", get(tasks::events))
+        .route("/agents", get(agents::list))
+        .route("/health", get(health::health))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics/prometheus", get(health::prometheus));
+    gateway
+        .merge(api)
+        .fallback(|| async { ApiError(Error::not_found("there is no such path")) })
+        .layer(DefaultBodyLimit::max(limit))
+        .with_state(maof)
+}
+
+/// The error of a body that could not be read, in the dialect of the door.
+fn unreadable(rejection: &axum::extract::rejection::BytesRejection, limit: u64) -> Error {
+    match rejection.status() {
+        axum::http::StatusCode::PAYLOAD_TOO_LARGE => Error::too_large(format!(
+            "the body has more than {limit} bytes; send less, or raise server.body_limit"
+        )),
+        _ => Error::invalid_request("the body could not be read"),
+    }
+}
+
+/// The OpenAI door's error.
+fn openai_error(error: &Error) -> axum::response::Response {
+    dialect_error(error, maof::openai())
+}

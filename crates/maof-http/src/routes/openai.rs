@@ -1,0 +1,145 @@
+//! The OpenAI-compatible gateway.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maof::Maof;
+use maof_core::{Body, Call, End, Error, Head, Name, Operation, Parts, Result, Target};
+use serde_json::json;
+
+use super::{openai_error, unreadable};
+use crate::auth;
+use crate::body::frames;
+use crate::dto::dollars;
+
+/// `POST /v1/chat/completions`.
+pub(super) async fn chat(
+    State(maof): State<Maof>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    answer(&maof, Operation::Chat, &headers, body).await
+}
+
+/// `POST /v1/embeddings`.
+pub(super) async fn embeddings(
+    State(maof): State<Maof>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    answer(&maof, Operation::Embed, &headers, body).await
+}
+
+async fn answer(
+    maof: &Maof,
+    operation: Operation,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    match try_answer(maof, operation, headers, body).await {
+        Ok(response) => response,
+        Err(error) => openai_error(&error),
+    }
+}
+
+async fn try_answer(
+    maof: &Maof,
+    operation: Operation,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response> {
+    let principal = auth::authenticate(headers, maof)?;
+    let bytes = body.map_err(|r| unreadable(&r, maof.config().server.body_limit))?;
+    let body = maof::openai().read(operation, bytes)?;
+    let Body::Wire(wire) = &body else { return Err(Error::internal("a dialect gave no wire body")) };
+    let model = Name::new(&wire.model).map_err(|_| unknown_model(&wire.model))?;
+    let envelope = maof.envelope(model.as_str(), wire.include_usage);
+    let stream = wire.stream;
+    let mut call = maof.new_call(Target::Name(model), principal, body);
+    call.stream = stream;
+    let sent = call.clone();
+    let reply = maof.call(call).await?;
+    let (head, parts) = reply.into_parts();
+    match parts {
+        Parts::Whole(response, mut ends) => {
+            let bytes = maof::openai().encode_reply(&sent, &response, &envelope)?;
+            let end = ends.tell();
+            let json = HeaderValue::from_static("application/json");
+            let mut answer = ([(CONTENT_TYPE, json)], bytes).into_response();
+            describe(&mut answer, &sent, &head, Some(&end));
+            Ok(answer)
+        }
+        Parts::Stream(events) => {
+            let encoder = maof::openai().encoder(envelope);
+            let sse = [
+                (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+                (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+                // Buffering proxies hold streams back otherwise.
+                (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+            ];
+            let mut answer = (sse, frames(events, encoder)).into_response();
+            describe(&mut answer, &sent, &head, None);
+            Ok(answer)
+        }
+    }
+}
+
+/// Who answered, in headers.
+fn describe(response: &mut Response, call: &Call, head: &Head, end: Option<&End>) {
+    let mut put = |name: &'static str, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    };
+    put("x-request-id", call.id.to_string());
+    put("x-maof-call-id", call.id.to_string());
+    if let Some(chosen) = &head.chosen {
+        put("x-maof-agent", chosen.agent.to_string());
+        put("x-maof-endpoint", chosen.endpoint.to_string());
+        put("x-maof-fallbacks", chosen.fallbacks.to_string());
+    }
+    put("x-maof-attempts", head.attempts.max(1).to_string());
+    if let Some(cost) = end.and_then(|e| e.cost) {
+        put("x-maof-cost-usd", dollars(cost));
+    }
+}
+
+/// `GET /v1/models`: the agents and endpoints that the caller may use.
+pub(super) async fn models(State(maof): State<Maof>, headers: HeaderMap) -> Response {
+    match auth::authenticate(&headers, &maof) {
+        Err(error) => openai_error(&error),
+        Ok(principal) => {
+            let created = maof.started().as_secs();
+            let names = maof.models(&principal);
+            let data = names.iter().map(|(id, owner)| {
+                json!({"id": id, "object": "model", "created": created, "owned_by": owner})
+            });
+            Json(json!({"object": "list", "data": data.collect::<Vec<_>>()})).into_response()
+        }
+    }
+}
+
+/// Anything else below `/v1`.
+pub(super) async fn unknown(request: Request) -> Response {
+    let path = request.uri().path().chars().take(200).collect::<String>();
+    openai_error(&Error::not_found(format!("there is no {} {path}", request.method())))
+}
+
+/// A known path asked with another method.
+pub(super) async fn wrong_method() -> Response {
+    let mut response = openai_error(&Error::invalid_request("this path does not take this method"));
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+fn unknown_model(model: &str) -> Error {
+    let shown: String = model.chars().take(64).collect();
+    Error::not_found(format!("the model `{shown}` does not exist; GET /v1/models lists those that do"))
+        .code("model_not_found")
+        .param("model")
+}
+

@@ -1,0 +1,69 @@
+//! Listens, serves, and stops in good order.
+
+use std::future::Future;
+
+use axum::serve::ListenerExt;
+use maof::Maof;
+use maof_core::{Error, Result};
+use tokio::net::TcpListener;
+
+/// Takes an address such as `127.0.0.1:8000`; port 0 takes any free one.
+///
+/// # Errors
+/// `conflict` when the port is in use, `permission_denied` when it may not be taken, `invalid_request` when
+/// it is no address.
+pub async fn bind(address: &str) -> Result<TcpListener> {
+    use std::io::ErrorKind;
+    TcpListener::bind(address).await.map_err(|error| {
+        let made = match error.kind() {
+            ErrorKind::AddrInUse => Error::conflict(format!(
+                "the address {address} is in use; stop what listens there or set another with --listen"
+            )),
+            ErrorKind::PermissionDenied => {
+                Error::permission_denied(format!("the address {address} may not be taken; use a port above 1023"))
+            }
+            _ => Error::invalid_request(format!("`{address}` cannot be listened on: {error}")),
+        };
+        made.param("server.listen").because(error)
+    })
+}
+
+/// Serves until `stop` is done, then lets requests in flight end, and gives runs in flight back to the queue.
+///
+/// # Errors
+/// `unavailable` when the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    maof: Maof,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let router = crate::router(maof.clone());
+    // Without it every streamed body waits about 40 ms for a delayed acknowledgement.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+    });
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
+    maof.shutdown().await;
+    served.map_err(|e| Error::unavailable("the server stopped listening").because(e))
+}
+
+/// Done at Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

@@ -1,0 +1,1 @@
+//! Agents that run in process: sentiment, summary, key phrases, forecast.

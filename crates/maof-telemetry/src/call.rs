@@ -1,0 +1,132 @@
+//! The outermost layer of a call: a span around it, and the signals that it began and ended.
+//!
+//! A streamed call ends when its stream does, and its span's figures are those of the end.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use maof_core::{
+    Call, Clock, End, Error, ErrorKind, Guard, Guarded, Observe, Operation, Outcome, Reply, Signal,
+};
+use tower_service::Service;
+use tracing::{Instrument, Span, field};
+
+/// Makes [`Watched`] services.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    clock: Arc<dyn Clock>,
+    observe: Arc<dyn Observe>,
+}
+
+impl Layer {
+    /// Tells `observe`, by the time of `clock`.
+    pub fn new(clock: Arc<dyn Clock>, observe: Arc<dyn Observe>) -> Self {
+        Layer { clock, observe }
+    }
+}
+
+impl<S> tower_layer::Layer<S> for Layer {
+    type Service = Watched<S>;
+
+    fn layer(&self, inner: S) -> Watched<S> {
+        Watched { inner, clock: Arc::clone(&self.clock), observe: Arc::clone(&self.observe) }
+    }
+}
+
+/// A call path that is watched.
+#[derive(Clone, Debug)]
+pub struct Watched<S> {
+    inner: S,
+    clock: Arc<dyn Clock>,
+    observe: Arc<dyn Observe>,
+}
+
+impl<S> Service<Call> for Watched<S>
+where
+    S: Service<Call, Response = Reply, Error = Error>,
+    S::Future: Send + 'static,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Reply, Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let span = tracing::info_span!(
+            "call",
+            gen_ai.operation.name = call.operation().as_str(),
+            gen_ai.request.model = %call.target,
+            maof.call.id = %call.id,
+            error.type = field::Empty,
+        );
+        let mut open = Open {
+            operation: call.operation(),
+            began: self.clock.instant(),
+            clock: Arc::clone(&self.clock),
+            observe: Arc::clone(&self.observe),
+            span: span.clone(),
+            told: false,
+        };
+        self.observe.on(Signal::CallBegan);
+        let answered = self.inner.call(call);
+        let watched = async move {
+            match answered.await {
+                Ok(mut reply) => {
+                    reply.guard(Box::new(open));
+                    Ok(reply)
+                }
+                Err(error) => {
+                    open.tell(Some(error.kind()));
+                    Err(error)
+                }
+            }
+        };
+        Box::pin(watched.instrument(span))
+    }
+}
+
+/// A call in flight; says that it ended, whatever happens to it.
+struct Open {
+    operation: Operation,
+    began: Instant,
+    clock: Arc<dyn Clock>,
+    observe: Arc<dyn Observe>,
+    span: Span,
+    told: bool,
+}
+
+impl Open {
+    fn tell(&mut self, error: Option<ErrorKind>) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        if let Some(kind) = error {
+            self.span.record("error.type", kind.as_str());
+        }
+        let took = self.clock.instant().saturating_duration_since(self.began);
+        self.observe.on(Signal::CallEnded { operation: self.operation, error, took });
+    }
+}
+
+impl Guard for Open {
+    fn end(mut self: Box<Self>, end: &mut End) {
+        let error = match &end.outcome {
+            Outcome::Complete => None,
+            Outcome::Failed(failure) => Some(failure.kind),
+            Outcome::Dropped => Some(ErrorKind::Cancelled),
+        };
+        self.tell(error);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // A future that was dropped before it had a reply.
+        self.tell(Some(ErrorKind::Cancelled));
+    }
+}

@@ -1,0 +1,141 @@
+//! How each endpoint does: its circuit breaker's state, and how its last requests went.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use maof_core::{CircuitState, Clock, ErrorKind, Name, Observe, Signal, Timestamp};
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// Requests that are remembered of each endpoint.
+const REMEMBERED: usize = 100;
+
+/// How an endpoint does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EndpointHealth {
+    /// Its name.
+    pub endpoint: Name,
+    /// Whether it can be asked.
+    pub available: bool,
+    /// Its circuit breaker's state.
+    pub circuit: &'static str,
+    /// Of its last requests (at most 100), how many there were.
+    pub requests: u32,
+    /// Of those, how many failed.
+    pub failed: u32,
+    /// The last failure's kind.
+    pub last_error: Option<&'static str>,
+    /// When it was last asked.
+    pub last_asked: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    circuit: CircuitState,
+    /// The last requests, oldest first: whether each failed.
+    last: VecDeque<bool>,
+    last_error: Option<ErrorKind>,
+    last_asked: Option<Timestamp>,
+}
+
+/// Watches endpoints.
+#[derive(Debug)]
+pub struct Health {
+    clock: Arc<dyn Clock>,
+    seen: Mutex<HashMap<Name, Seen>>,
+}
+
+impl Health {
+    /// Watches these endpoints, and no others: what a snapshot shows is bounded.
+    pub fn new(endpoints: &[Name], clock: Arc<dyn Clock>) -> Self {
+        let fresh = || Seen {
+            circuit: CircuitState::Closed,
+            last: VecDeque::new(),
+            last_error: None,
+            last_asked: None,
+        };
+        let seen = endpoints.iter().map(|name| (name.clone(), fresh())).collect();
+        Health { clock, seen: Mutex::new(seen) }
+    }
+
+    /// Every endpoint, by name.
+    pub fn snapshot(&self) -> Vec<EndpointHealth> {
+        let seen = self.seen.lock();
+        let mut all: Vec<EndpointHealth> = seen
+            .iter()
+            .map(|(endpoint, seen)| EndpointHealth {
+                endpoint: endpoint.clone(),
+                available: seen.circuit != CircuitState::Open,
+                circuit: seen.circuit.as_str(),
+                requests: seen.last.len() as u32,
+                failed: seen.last.iter().filter(|failed| **failed).count() as u32,
+                last_error: seen.last_error.map(ErrorKind::as_str),
+                last_asked: seen.last_asked,
+            })
+            .collect();
+        all.sort_by(|a, b| a.endpoint.cmp(&b.endpoint));
+        all
+    }
+}
+
+impl Observe for Health {
+    fn on(&self, signal: Signal<'_>) {
+        match signal {
+            Signal::AttemptEnded { endpoint, error, .. } => {
+                let now = self.clock.now();
+                if let Some(seen) = self.seen.lock().get_mut(endpoint) {
+                    if seen.last.len() == REMEMBERED {
+                        seen.last.pop_front();
+                    }
+                    seen.last.push_back(error.is_some());
+                    seen.last_error = error.or(seen.last_error);
+                    seen.last_asked = Some(now);
+                }
+            }
+            Signal::Circuit { endpoint, state } => {
+                tracing::warn!(%endpoint, state = state.as_str(), "a circuit breaker changed its state");
+                if let Some(seen) = self.seen.lock().get_mut(endpoint) {
+                    seen.circuit = state;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use maof_core::{Money, Usage};
+    use std::time::{Duration, Instant};
+
+    #[derive(Debug)]
+    struct Still(Instant);
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(7)
+        }
+        fn instant(&self) -> Instant {
+            self.0
+        }
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a fixed instant to stand still at")]
+    fn health_shows_the_last_requests_and_the_breaker() {
+        let name = Name::new("e").unwrap();
+        let health = Health::new(std::slice::from_ref(&name), Arc::new(Still(Instant::now())));
+        for i in 0..150 {
+            let error = (i % 2 == 0).then_some(ErrorKind::Timeout);
+            let (took, usage, cost) = (Duration::ZERO, &Usage::default(), Money::ZERO);
+            health.on(Signal::AttemptEnded { agent: &name, endpoint: &name, error, took, usage, cost });
+        }
+        health.on(Signal::Circuit { endpoint: &name, state: CircuitState::Open });
+        health.on(Signal::Circuit { endpoint: &Name::new("stranger").unwrap(), state: CircuitState::Open });
+        let [only] = &health.snapshot()[..] else { panic!("one endpoint is watched") };
+        assert_eq!((only.requests, only.failed, only.available), (100, 50, false));
+        assert_eq!((only.last_error, only.circuit), (Some("timeout"), "open"));
+    }
+}

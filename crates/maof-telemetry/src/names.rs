@@ -1,0 +1,77 @@
+//! Every name that leaves the process, once: metrics, their labels, and span attributes.
+//!
+//! A change here is a change of what dashboards and alarms rely on, and gets a CHANGELOG entry.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its labels; their values come from closed sets.
+    pub labels: &'static [&'static str],
+    /// What it says, with its unit.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $help)]
+            pub const $id: Metric = Metric {
+                name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help,
+            };
+        )+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$($id),+];
+    };
+}
+
+metrics! {
+    TASKS = "maof_tasks_total", Counter, ["task_type", "status"], "Tasks by type and the state they came to.";
+    TASK_DURATION = "maof_task_duration_seconds", Histogram, ["task_type"], "Seconds from acceptance to a final state.";
+    TOKENS = "maof_tokens_total", Counter, ["agent", "direction"], "Tokens used, input and output.";
+    COST = "maof_cost_total_usd", Gauge, ["agent"], "US dollars spent since the start, from the integer total.";
+    ERRORS = "maof_errors_total", Counter, ["agent", "error_type"], "Failed requests to upstreams by kind of error.";
+    AGENT_HEALTH = "maof_agent_health", Gauge, ["endpoint"], "1 if the endpoint can be asked, 0 while it is rested.";
+    CIRCUIT = "maof_circuit_breaker_state", Gauge, ["endpoint"], "0 closed, 1 open, 2 half open.";
+    ACTIVE = "maof_active_requests", Gauge, [], "Calls in flight.";
+    CALLS = "maof_calls_total", Counter, ["operation", "outcome"], "Calls by operation and outcome (ok or a kind of error).";
+    CALL_DURATION = "maof_call_duration_seconds", Histogram, ["operation"], "Seconds that calls took, fallbacks and retries included.";
+    ATTEMPTS = "maof_attempts_total", Counter, ["endpoint", "outcome"], "Requests to upstreams by outcome.";
+    ATTEMPT_DURATION = "maof_attempt_duration_seconds", Histogram, ["endpoint"], "Seconds that requests to upstreams took.";
+    RETRIES = "maof_retries_total", Counter, ["endpoint"], "Requests that were sent again to the same endpoint.";
+    FALLBACKS = "maof_fallbacks_total", Counter, ["from", "to"], "Times that the next candidate was asked.";
+    HOLDS_REFUSED = "maof_holds_refused_total", Counter, [], "Holds that a budget refused.";
+}
+
+/// Buckets of every duration, in seconds: from a local agent's to a long answer's.
+pub const BUCKETS: &[f64] = &[
+    0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+    300.0, 600.0,
+];
+
+/// The value of a label whose own value is not in its closed set.
+pub const OTHER: &str = "other";
+
+/// Span attributes of OpenTelemetry's semantic conventions for generative AI.
+pub mod attribute {
+    /// The operation: chat, embeddings.
+    pub const OPERATION: &str = "gen_ai.operation.name";
+    /// Who was asked for.
+    pub const REQUEST_MODEL: &str = "gen_ai.request.model";
+    /// The kind of error.
+    pub const ERROR_TYPE: &str = "error.type";
+}

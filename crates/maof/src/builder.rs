@@ -1,0 +1,309 @@
+//! Builds a MAOF from its configuration: the one place where everything meets.
+
+use std::sync::Arc;
+
+use maof_core::{
+    Audit, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result, Role,
+};
+use maof_engine::{Engine, Parts as EngineParts};
+use maof_security::{KeyEntry, Keyring};
+use maof_store::{MemoryStore, SqliteStore};
+use maof_telemetry::{Fan, Health, Metrics};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, EndpointConfig};
+use crate::handle::{AgentInfo, Inner, Maof};
+use crate::stack;
+use crate::system::{SystemClock, SystemIds, SystemRandom};
+
+/// Builds a [`Maof`]; made by [`Maof::builder`].
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    in_memory: bool,
+    with_keys: bool,
+    endpoints: Vec<Arc<dyn Endpoint>>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    random: Arc<dyn Random>,
+}
+
+/// Where everything is remembered.
+struct Stores {
+    journal: Arc<dyn Journal>,
+    ledger: Arc<dyn Ledger>,
+    audit: Arc<dyn Audit>,
+}
+
+impl Maof {
+    /// Begins to build one from a configuration.
+    pub fn builder(config: Config) -> Builder {
+        Builder {
+            config: config.complete(),
+            in_memory: false,
+            with_keys: false,
+            endpoints: Vec::new(),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(SystemIds),
+            random: Arc::new(SystemRandom::default()),
+        }
+    }
+
+    /// Builds one from a configuration and begins to work on tasks.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub async fn start(config: Config) -> Result<Maof> {
+        let maof = Maof::builder(config).build().await?;
+        maof.work();
+        Ok(maof)
+    }
+}
+
+impl Builder {
+    /// Remembers in memory only: nothing survives the process.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
+    /// Reads API keys from the configured file; the first time makes one, and prints it once to stderr.
+    #[must_use]
+    pub fn with_keys(mut self) -> Self {
+        self.with_keys = true;
+        self
+    }
+
+    /// Adds an endpoint that runs in this process, and an agent of its name.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: Arc<dyn Endpoint>) -> Self {
+        self.endpoints.push(endpoint);
+        self
+    }
+
+    /// Uses these ports for time, ids and randomness instead of the system's.
+    #[must_use]
+    pub fn ports(mut self, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, random: Arc<dyn Random>) -> Self {
+        (self.clock, self.ids, self.random) = (clock, ids, random);
+        self
+    }
+
+    /// Builds it. It takes calls at once; it works on tasks after [`Maof::work`].
+    ///
+    /// # Errors
+    /// `invalid_request` naming the key of the configuration that is wrong; `conflict` when the database is
+    /// in use; `unavailable` when it cannot be opened.
+    pub async fn build(self) -> Result<Maof> {
+        crate::init();
+        self.config.check()?;
+        let config = self.config.clone();
+        let mut endpoints = self.endpoints.clone();
+        for endpoint in &config.endpoints {
+            endpoints.push(make_endpoint(&config, endpoint, &self.clock)?);
+        }
+        let agents = self.agents();
+        let registry = registry(&agents, &config, &endpoints)?;
+        let route = Arc::new(maof_router::Router::new(registry, &config.routing, Arc::clone(&self.ids))?);
+
+        let stores = self.stores().await?;
+        let endpoint_names: Vec<Name> = endpoints.iter().map(|e| e.card().name.clone()).collect();
+        let agent_names: Vec<Name> = agents.iter().map(|a| a.name.clone()).collect();
+        let workflows = config.read_workflows()?;
+        let task_types: Vec<Name> = workflows
+            .iter()
+            .map(|w| w.name.clone())
+            .chain(config.routing.task_types().cloned())
+            .collect();
+        let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
+        let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
+        let observe: Arc<dyn Observe> = Arc::new(Fan::new(vec![
+            Arc::clone(&metrics) as Arc<dyn Observe>,
+            Arc::clone(&health) as Arc<dyn Observe>,
+        ]));
+
+        let parts = stack::Parts {
+            resilience: config.resilience.clone(),
+            limits: Arc::new(maof_budget::Limits::new(&config.budgets)?),
+            ledger: Arc::clone(&stores.ledger),
+            audit: Arc::clone(&stores.audit),
+            route,
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            ids: Arc::clone(&self.ids),
+            observe: Arc::clone(&observe),
+        };
+        let calls = stack::call(&parts, &endpoints);
+        let tracker = TaskTracker::new();
+        let closing = CancellationToken::new();
+        tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
+        let engine = Engine::new(EngineParts {
+            config: config.engine.clone(),
+            journal: Arc::clone(&stores.journal),
+            calls: calls.clone(),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            observe,
+            tracker,
+        })?;
+        let maof = Maof {
+            inner: Arc::new(Inner {
+                keyring: self.keyring()?,
+                started: self.clock.now(),
+                calls,
+                engine,
+                journal: stores.journal,
+                ledger: stores.ledger,
+                audit: stores.audit,
+                metrics,
+                health,
+                clock: self.clock,
+                ids: self.ids,
+                agents,
+                endpoints: endpoints.iter().map(|e| owned(e.card())).collect(),
+                workflows: Default::default(),
+                background: closing.drop_guard(),
+                config,
+            }),
+        };
+        for spec in workflows {
+            maof.add_workflow(maof.compile(spec)?);
+        }
+        Ok(maof)
+    }
+
+    /// The configured agents, and one for every endpoint that was added.
+    fn agents(&self) -> Vec<AgentInfo> {
+        let configured = self.config.agents.iter().map(|agent| AgentInfo {
+            name: agent.name.clone(),
+            description: agent.description.clone(),
+            capabilities: agent.capabilities.clone(),
+            endpoints: agent.endpoints.clone(),
+        });
+        let added = self.endpoints.iter().map(|endpoint| {
+            let name = endpoint.card().name.clone();
+            AgentInfo {
+                endpoints: vec![name.clone()],
+                description: String::new(),
+                capabilities: Vec::new(),
+                name,
+            }
+        });
+        configured.chain(added).collect()
+    }
+
+    async fn stores(&self) -> Result<Stores> {
+        if self.in_memory {
+            let store = Arc::new(MemoryStore::default());
+            return Ok(Stores { journal: store.clone(), ledger: store.clone(), audit: store });
+        }
+        let store = Arc::new(SqliteStore::open(&self.config.store).await?);
+        Ok(Stores { journal: store.clone(), ledger: store.clone(), audit: store })
+    }
+
+    /// The API keys: none unless they are wanted.
+    fn keyring(&self) -> Result<Keyring> {
+        if !self.with_keys {
+            return Keyring::from_entries(Vec::new());
+        }
+        let path = &self.config.server.keys;
+        if path.exists() {
+            return Keyring::load(path);
+        }
+        let local = Principal::local();
+        let (secret, entry) =
+            KeyEntry::generate(Name::new("first")?, local.tenant.clone(), local.user.clone(), vec![Role::Admin])?;
+        let keyring = Keyring::from_entries(vec![entry])?;
+        keyring.save(path)?;
+        tell_first_key(secret.expose(), path);
+        Ok(keyring)
+    }
+}
+
+/// The one time that a key is shown. Not through the log, which others may read later.
+#[allow(clippy::print_stderr, reason = "the key must reach the one who starts the server, and nobody else")]
+fn tell_first_key(key: &str, path: &std::path::Path) {
+    eprintln!("API key (shown once; only its hash is kept, in {}): {key}", path.display());
+}
+
+fn owned(card: &Card) -> (Name, Name) {
+    (card.name.clone(), card.provider.clone())
+}
+
+fn registry(
+    agents: &[AgentInfo],
+    config: &Config,
+    endpoints: &[Arc<dyn Endpoint>],
+) -> Result<maof_router::Registry> {
+    let instructions = |name: &Name| {
+        let agent = config.agents.iter().find(|a| a.name == *name)?;
+        agent.instructions.as_deref().map(Arc::from)
+    };
+    let agents = agents.iter().map(|agent| maof_router::Agent {
+        name: agent.name.clone(),
+        endpoints: agent.endpoints.clone(),
+        capabilities: agent.capabilities.clone(),
+        instructions: instructions(&agent.name),
+        description: agent.description.clone(),
+    });
+    let cards = endpoints.iter().map(|e| e.card());
+    // `provider/model` is a name of the endpoint too.
+    let aliases = endpoints.iter().filter_map(|e| {
+        let card = e.card();
+        let alias = Name::new(&format!("{}/{}", card.provider, card.model)).ok()?;
+        Some((alias, card.name.clone()))
+    });
+    maof_router::Registry::new(
+        agents.collect(),
+        cards.map(|c| (c.name.clone(), c.operations.clone())).collect(),
+        aliases.collect(),
+    )
+}
+
+fn make_endpoint(
+    config: &Config,
+    endpoint: &EndpointConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Endpoint>> {
+    let provider = endpoint.provider.clone().map_or_else(|| Name::new("local"), Ok)?;
+    let model = endpoint.model.clone().or_else(|| endpoint.local.as_ref().map(ToString::to_string));
+    let card = Card {
+        name: endpoint.name.clone(),
+        provider,
+        model: model.unwrap_or_default().into(),
+        operations: endpoint.operations.clone(),
+        tariff: endpoint.price.tariff()?,
+        context: endpoint.context,
+        max_output: endpoint.max_output,
+    };
+    match (&endpoint.local, endpoint.provider.as_ref().and_then(|p| config.providers.get(p))) {
+        (Some(local), _) => local_endpoint(local, card),
+        (None, Some(provider)) => {
+            Ok(Arc::new(maof_providers::HttpEndpoint::new(card, provider, Arc::clone(clock))?))
+        }
+        (None, None) => Err(maof_core::Error::internal("an endpoint without a provider passed the check")),
+    }
+}
+
+#[cfg(feature = "local")]
+fn local_endpoint(local: &Name, card: Card) -> Result<Arc<dyn Endpoint>> {
+    let agent = maof_local::find(local.as_str())
+        .ok_or_else(|| maof_core::Error::internal("a local agent that is not there passed the check"))?;
+    Ok(Arc::new(maof_local::LocalEndpoint::new(agent, card)))
+}
+
+#[cfg(not(feature = "local"))]
+fn local_endpoint(_: &Name, _: Card) -> Result<Arc<dyn Endpoint>> {
+    Err(maof_core::Error::internal("a local agent passed the check of a build without any"))
+}
+
+/// Keeps histograms from growing without bound between two readings.
+async fn upkeep(metrics: Arc<Metrics>, closing: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(std::time::Duration::from_secs(5)) => metrics.upkeep(),
+        }
+    }
+}

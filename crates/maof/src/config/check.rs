@@ -1,0 +1,200 @@
+//! Checks that the parts of a configuration fit together.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use maof_core::{Aggregate, Error, Name, Result};
+use maof_engine::{Workflow, WorkflowSpec};
+use serde_json::Value;
+
+use super::load::unknown;
+use super::{Config, EndpointConfig};
+
+impl Config {
+    /// Finds mistakes; what is legal but surely not meant is given back as warnings.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the key.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let in_section = |section: &'static str| {
+            move |e: Error| {
+                let field = e.field().map(|f| format!("{section}.{f}"));
+                match field {
+                    Some(field) => e.param(field),
+                    None => e.param(section),
+                }
+            }
+        };
+        self.server.check().map_err(in_section("server"))?;
+        self.store.validate().map_err(in_section("store"))?;
+        self.engine.validate().map_err(in_section("engine"))?;
+        self.resilience.validate().map_err(in_section("resilience"))?;
+        self.log.validate().map_err(in_section("log"))?;
+        for (name, provider) in &self.providers {
+            provider.validate().map_err(in_section("providers")).map_err(|e| e.context(name))?;
+        }
+        let complete = self.clone().complete();
+        complete.check_endpoints()?;
+        complete.check_agents()?;
+        complete.check_routing()?;
+        complete.check_budgets()?;
+        let names: Vec<&Name> = complete.agents.iter().map(|a| &a.name).collect();
+        for spec in self.read_workflows()? {
+            let name = spec.name.clone();
+            compile(spec, names.iter().copied()).map_err(|e| e.context(format_args!("workflow {name}")))?;
+        }
+        Ok(self.warnings(&complete))
+    }
+
+    fn check_endpoints(&self) -> Result<()> {
+        let mut seen = HashSet::new();
+        for (i, endpoint) in self.endpoints.iter().enumerate() {
+            let at = |field: &str| format!("endpoints[{i}].{field}");
+            if !seen.insert(&endpoint.name) {
+                let why = format!("another endpoint is called `{}`", endpoint.name);
+                return Err(Error::invalid_request(why).param(at("name")));
+            }
+            self.check_endpoint(endpoint, &at)?;
+            endpoint.price.validate().map_err(|e| {
+                let field = e.field().map(|f| format!("price.{f}")).unwrap_or_else(|| "price".to_owned());
+                e.param(at(&field))
+            })?;
+            if endpoint.operations.is_empty() {
+                return Err(Error::invalid_request("an endpoint answers something").param(at("operations")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_endpoint(&self, endpoint: &EndpointConfig, at: &dyn Fn(&str) -> String) -> Result<()> {
+        match (&endpoint.local, &endpoint.provider, &endpoint.model) {
+            (Some(local), None, None) => known_local(local, at("local")),
+            (None, Some(provider), Some(model)) if !model.is_empty() => {
+                if self.providers.contains_key(provider) {
+                    return Ok(());
+                }
+                let known = self.providers.keys().map(Name::as_str);
+                Err(unknown("provider", provider.as_str(), known, at("provider")))
+            }
+            _ => {
+                let why = "an endpoint names either `local`, or `provider` and `model`";
+                Err(Error::invalid_request(why).param(at("name")))
+            }
+        }
+    }
+
+    fn check_agents(&self) -> Result<()> {
+        let mut seen = HashSet::new();
+        for (i, agent) in self.agents.iter().enumerate() {
+            if !seen.insert(&agent.name) {
+                let why = format!("another agent is called `{}`", agent.name);
+                return Err(Error::invalid_request(why).param(format!("agents[{i}].name")));
+            }
+            for endpoint in &agent.endpoints {
+                if !self.endpoints.iter().any(|e| e.name == *endpoint) {
+                    let known = self.endpoints.iter().map(|e| e.name.as_str());
+                    let param = format!("agents[{i}].endpoints");
+                    return Err(unknown("endpoint", endpoint.as_str(), known, param));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_routing(&self) -> Result<()> {
+        for (field, agent) in self.routing.agents_named() {
+            if !self.agents.iter().any(|a| a.name == *agent) {
+                let known = self.agents.iter().map(|a| a.name.as_str());
+                return Err(unknown("agent", agent.as_str(), known, format!("routing.{field}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_budgets(&self) -> Result<()> {
+        for (i, budget) in self.budgets.iter().enumerate() {
+            budget.validate().map_err(|e| {
+                let field = e.field().map(|f| format!(".{f}")).unwrap_or_default();
+                e.param(format!("budgets[{i}]{field}"))
+            })?;
+            if let Some(agent) = budget.agent()
+                && !self.agents.iter().any(|a| a.name.as_str() == agent)
+            {
+                let known = self.agents.iter().map(|a| a.name.as_str());
+                return Err(unknown("agent", agent, known, format!("budgets[{i}].account")));
+            }
+        }
+        Ok(())
+    }
+
+    fn warnings(&self, complete: &Config) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for endpoint in &complete.endpoints {
+            if !complete.agents.iter().any(|a| a.endpoints.contains(&endpoint.name)) {
+                warnings.push(format!("no agent asks the endpoint `{}`", endpoint.name));
+            }
+            let free = endpoint.price.tariff().is_ok_and(|t| t.is_free());
+            if endpoint.local.is_none() && free && !self.budgets.is_empty() {
+                warnings.push(format!("the endpoint `{}` has no price, so no budget holds it", endpoint.name));
+            }
+        }
+        for provider in self.providers.keys() {
+            if !complete.endpoints.iter().any(|e| e.provider.as_ref() == Some(provider)) {
+                warnings.push(format!("no endpoint uses the provider `{provider}`"));
+            }
+        }
+        let open = !self.server.listen.starts_with("127.") && !self.server.listen.starts_with("localhost");
+        if open && !self.server.key_for_metrics {
+            warnings.push("metrics are open to whoever reaches the server; see server.key_for_metrics".into());
+        }
+        warnings
+    }
+}
+
+impl super::Server {
+    fn check(&self) -> Result<()> {
+        if self.body_limit == 0 || self.body_limit > 1 << 30 {
+            return Err(Error::invalid_request("must be 1 to 1,073,741,824 bytes").param("body_limit"));
+        }
+        let (_, port) = self.listen.rsplit_once(':').unwrap_or_default();
+        match port.parse::<u16>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::invalid_request("an address is written host:port").param("listen")),
+        }
+    }
+}
+
+#[cfg(feature = "local")]
+fn known_local(name: &Name, param: String) -> Result<()> {
+    match maof_local::find(name.as_str()) {
+        Some(_) => Ok(()),
+        None => {
+            let known = maof_local::agents().iter().map(|a| a.name);
+            Err(unknown("local agent", name.as_str(), known, param))
+        }
+    }
+}
+
+#[cfg(not(feature = "local"))]
+fn known_local(_: &Name, param: String) -> Result<()> {
+    let why = "this build has no local agents; build it with the feature `local`";
+    Err(Error::invalid_request(why).param(param))
+}
+
+/// Checks a workflow against the agents there are, and makes its joins.
+pub(crate) fn compile<'a>(spec: WorkflowSpec, agents: impl Iterator<Item = &'a Name>) -> Result<Workflow> {
+    let workflow = Workflow::compile(spec, &join)?;
+    let known: Vec<&str> = agents.map(Name::as_str).collect();
+    for (step, agent) in workflow.agents() {
+        if !known.contains(&agent.as_str()) {
+            return Err(unknown("agent", agent.as_str(), known.iter().copied(), format!("steps.{step}")));
+        }
+    }
+    Ok(workflow)
+}
+
+fn join(said: &Value) -> Result<Arc<dyn Aggregate>> {
+    let config: maof_aggregate::Config = serde_json::from_value(said.clone())
+        .map_err(|e| Error::invalid_request(format!("not a join: {e}")))?;
+    maof_aggregate::build(&config)
+}

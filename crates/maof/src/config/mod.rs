@@ -1,0 +1,158 @@
+//! The configuration: one YAML file, nested as the crates are.
+//!
+//! Unknown keys are refused, `${NAME}` stands for an environment variable (or one of a `.env` file beside
+//! the configuration), and every key has a default. `maof config schema` prints the JSON schema.
+
+mod check;
+mod load;
+mod show;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use maof_core::{Name, Operation};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use check::compile;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How it is served over HTTP.
+    pub server: Server,
+    /// Where tasks, journals and ledgers are kept.
+    pub store: maof_store::Config,
+    /// How runs are worked on.
+    pub engine: maof_engine::Config,
+    /// How calls survive failure.
+    pub resilience: maof_resilience::Config,
+    /// What is logged, and how.
+    pub log: maof_telemetry::LogConfig,
+    /// Companies and APIs that answer, by name.
+    #[schemars(with = "BTreeMap<String, maof_providers::ProviderConfig>")]
+    pub providers: BTreeMap<Name, maof_providers::ProviderConfig>,
+    /// Things that answer one call each. Default: every local agent.
+    pub endpoints: Vec<EndpointConfig>,
+    /// Agents, most preferred first. Default: one for every endpoint.
+    pub agents: Vec<AgentConfig>,
+    /// Who answers what.
+    pub routing: maof_router::Config,
+    /// What may be spent.
+    pub budgets: Vec<maof_budget::BudgetConfig>,
+    /// Workflow files, relative to this file; tasks of a workflow's name run through it.
+    pub workflows: Vec<PathBuf>,
+}
+
+/// How MAOF is served over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// The address to listen on. Default `127.0.0.1:8000`: this machine only.
+    pub listen: String,
+    /// Bytes that a request's body may have. Default 33,554,432 (32 MiB).
+    pub body_limit: u64,
+    /// Whether `/health*` needs a key. Default false.
+    pub key_for_health: bool,
+    /// Whether `/metrics/prometheus` needs a key. Default false.
+    pub key_for_metrics: bool,
+    /// The file of API keys' hashes, relative to the working directory. Default `maof-keys.json`; the first
+    /// start makes it with one admin key, which is printed once.
+    pub keys: PathBuf,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            listen: "127.0.0.1:8000".to_owned(),
+            body_limit: 32 << 20,
+            key_for_health: false,
+            key_for_metrics: false,
+            keys: "maof-keys.json".into(),
+        }
+    }
+}
+
+/// One thing that answers one call. It names either `local` or `provider` and `model`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointConfig {
+    /// Its name; callers may give it as a model.
+    #[schemars(with = "String")]
+    pub name: Name,
+    /// A function in process: lexicon, bayes, linear, summary, keyphrases or forecast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub local: Option<Name>,
+    /// The provider that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub provider: Option<Name>,
+    /// The model's name at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it answers: `chat`, `embed`. Default `[chat]`.
+    #[serde(default = "chat_only")]
+    #[schemars(with = "Vec<String>")]
+    pub operations: Vec<Operation>,
+    /// What it charges. Default: nothing.
+    #[serde(default)]
+    pub price: maof_budget::TariffConfig,
+    /// The most input tokens it takes. Default: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    /// Output tokens that are held for a call that sets no bound. Default 4096.
+    #[serde(default = "default_max_output")]
+    pub max_output: u64,
+}
+
+fn chat_only() -> Vec<Operation> {
+    vec![Operation::Chat]
+}
+
+fn default_max_output() -> u64 {
+    4096
+}
+
+/// One agent.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentConfig {
+    /// Its name; callers may give it as a model.
+    #[schemars(with = "String")]
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Endpoints that it asks, most preferred first. Default: the one of its own name.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub endpoints: Vec<Name>,
+    /// What it can do.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub capabilities: Vec<Name>,
+    /// Standing instructions, put before every conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+}
+
+impl Default for Config {
+    /// Local agents only, nothing charged, a database in `maof.db`.
+    fn default() -> Self {
+        Config {
+            server: Server::default(),
+            store: maof_store::Config::default(),
+            engine: maof_engine::Config::default(),
+            resilience: maof_resilience::Config::default(),
+            log: maof_telemetry::LogConfig::default(),
+            providers: BTreeMap::new(),
+            endpoints: Vec::new(),
+            agents: Vec::new(),
+            routing: maof_router::Config::default(),
+            budgets: Vec::new(),
+            workflows: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The handle: both doors, and what can be asked of a running MAOF.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use maof_core::{
+    Audit, AuditRow, Body, Call, CallId, Clock, Envelope, Error, Ids, Journal, Ledger, Name, Principal,
+    Record as Row, Reply, Result, Run, RunFilter, RunId, Target, Task, TaskId, Timestamp,
+};
+use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
+use maof_security::Keyring;
+use maof_telemetry::{Health, Metrics};
+use parking_lot::RwLock;
+use serde::Serialize;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::config::Config;
+
+/// A running MAOF. Cheap to clone; every clone is the same one.
+#[derive(Clone)]
+pub struct Maof {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) calls: CallService,
+    pub(crate) engine: Engine,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) keyring: Keyring,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) started: Timestamp,
+    pub(crate) agents: Vec<AgentInfo>,
+    /// Endpoints by name and provider, for lists of models.
+    pub(crate) endpoints: Vec<(Name, Name)>,
+    /// Workflows by the type of task that they serve.
+    pub(crate) workflows: RwLock<HashMap<Name, Arc<Workflow>>>,
+    /// Ends with the last handle: background work of the process (metrics' upkeep) stops then.
+    pub(crate) background: tokio_util::sync::DropGuard,
+}
+
+/// What is asked for at the durable door.
+#[derive(Clone, Debug)]
+pub struct TaskRequest {
+    /// Its type: a workflow's name, or a type of the agent map.
+    pub task_type: Name,
+    /// The question: text or JSON; must not be empty.
+    pub content: Value,
+    /// Higher goes first; 0 is usual.
+    pub priority: i16,
+    /// How long the answer is of use.
+    pub deadline: Option<Duration>,
+    /// The same key twice is the same run.
+    pub idempotency_key: Option<String>,
+    /// The workflow, where it is not one of the configured ones.
+    pub workflow: Option<Arc<Workflow>>,
+}
+
+/// An agent, for those who may use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentInfo {
+    /// Its name.
+    pub name: Name,
+    /// What it is for.
+    pub description: String,
+    /// What it can do.
+    pub capabilities: Vec<Name>,
+    /// The endpoints that it may use, in order.
+    pub endpoints: Vec<Name>,
+}
+
+/// One agent's answer within a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunAnswer {
+    /// The step.
+    pub step: Arc<str>,
+    /// The item of the step's map.
+    pub item: u32,
+    /// The answer.
+    pub answer: AgentAnswer,
+}
+
+impl fmt::Debug for Maof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Maof").field("agents", &self.inner.agents.len()).finish_non_exhaustive()
+    }
+}
+
+impl Maof {
+    /// The configuration it runs with.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// When it began.
+    pub fn started(&self) -> Timestamp {
+        self.inner.started
+    }
+
+    // The gateway door.
+
+    /// A call with an id and the configured total deadline.
+    pub fn new_call(&self, target: Target, principal: Arc<Principal>, body: Body) -> Call {
+        let id = CallId::from_uuid(self.inner.ids.next());
+        let mut call = Call::new(id, target, principal, body);
+        let total = Duration::from_millis(self.inner.config.resilience.timeout.total_ms);
+        call.deadline = self.inner.clock.instant().checked_add(total);
+        call
+    }
+
+    /// Makes a call: no run, no journal; the ledger's rows are written behind it.
+    ///
+    /// # Errors
+    /// What refused or failed it; see `docs/errors/`.
+    pub async fn call(&self, call: Call) -> Result<Reply> {
+        self.inner.calls.clone().oneshot(call).await
+    }
+
+    /// What a caller is told of a reply beside the reply.
+    pub fn envelope(&self, model: &str, include_usage: bool) -> Envelope {
+        Envelope {
+            id: format!("chatcmpl-{}", self.inner.ids.next().simple()),
+            model: model.to_owned(),
+            created: self.inner.clock.now().as_secs(),
+            include_usage,
+        }
+    }
+
+    // The durable door.
+
+    /// Checks a workflow against what is configured here.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the step and the field; an agent that is not known among them.
+    pub fn compile(&self, spec: WorkflowSpec) -> Result<Arc<Workflow>> {
+        crate::config::compile(spec, self.inner.agents.iter().map(|a| &a.name)).map(Arc::new)
+    }
+
+    /// Makes a workflow the one that serves tasks of its name.
+    pub fn add_workflow(&self, workflow: Arc<Workflow>) {
+        self.inner.engine.add_workflow(Arc::clone(&workflow));
+        self.inner.workflows.write().insert(workflow.name.clone(), workflow);
+    }
+
+    /// Accepts a task; it is synced to disk when this returns.
+    ///
+    /// # Errors
+    /// `invalid_request` when the content is empty; `permission_denied`; `conflict` when the idempotency key
+    /// was used for another task; `unavailable` when the store cannot be reached or MAOF shuts down.
+    pub async fn submit(&self, principal: &Arc<Principal>, request: TaskRequest) -> Result<Run> {
+        if !principal.may_call() {
+            return Err(Error::permission_denied("this principal may not submit tasks"));
+        }
+        refuse_empty(&request.content)?;
+        if let Some(key) = &request.idempotency_key
+            && (key.is_empty() || key.len() > 255)
+        {
+            let why = "an idempotency key has 1 to 255 bytes";
+            return Err(Error::invalid_request(why).param("Idempotency-Key"));
+        }
+        let workflow = match request.workflow {
+            Some(workflow) => workflow,
+            None => self.workflow_for(&request.task_type)?,
+        };
+        let now = self.inner.clock.now();
+        let task = Task {
+            id: TaskId::from_uuid(self.inner.ids.next()),
+            task_type: request.task_type,
+            content: request.content,
+            priority: request.priority,
+            principal: (**principal).clone(),
+            deadline: request.deadline.map(|d| now.plus(d)),
+        };
+        let run = self.inner.engine.submit(task, &workflow, request.idempotency_key).await?;
+        self.note(principal, "task.submit", run.id.to_string());
+        Ok(run)
+    }
+
+    fn workflow_for(&self, task_type: &Name) -> Result<Arc<Workflow>> {
+        if let Some(known) = self.inner.workflows.read().get(task_type) {
+            return Ok(Arc::clone(known));
+        }
+        let single = Arc::new(Workflow::single(task_type)?);
+        Ok(single)
+    }
+
+    /// Waits until a run has ended.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn wait(&self, principal: &Principal, run: RunId) -> Result<Run> {
+        self.inner.engine.wait(&principal.tenant, run).await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn run(&self, principal: &Principal, run: RunId) -> Result<Run> {
+        self.inner.journal.run(&principal.tenant, run).await
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// `unavailable` when the store cannot be reached.
+    pub async fn runs(&self, principal: &Principal, filter: RunFilter) -> Result<Vec<Run>> {
+        self.inner.journal.runs(&principal.tenant, filter).await
+    }
+
+    /// Cancels a run; true if it had not ended.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn cancel(&self, principal: &Principal, run: RunId) -> Result<bool> {
+        let cancelled = self.inner.engine.cancel(&principal.tenant, run).await?;
+        self.note(principal, "task.cancel", run.to_string());
+        Ok(cancelled)
+    }
+
+    /// What happened to a run after the record `after`, then what happens, until it ends.
+    pub fn events(
+        &self,
+        principal: &Principal,
+        run: RunId,
+        after: u64,
+    ) -> impl Stream<Item = Result<RunEvent>> + Send + use<> {
+        self.inner.engine.events(principal.tenant.clone(), run, after)
+    }
+
+    /// Who did what in a run, how long it took, what it cost, and where they disagreed.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn report(&self, principal: &Principal, run: RunId) -> Result<Report> {
+        self.inner.engine.report(&principal.tenant, run).await
+    }
+
+    /// The report, and every answer in the order in which they came.
+    ///
+    /// # Errors
+    /// As [`Maof::report`].
+    pub async fn report_with_answers(
+        &self,
+        principal: &Principal,
+        run: RunId,
+    ) -> Result<(Report, Vec<RunAnswer>)> {
+        let report = self.report(principal, run).await?;
+        let journal: Vec<Row> = self.inner.journal.load(&principal.tenant, run).await?;
+        let mut answers = Vec::new();
+        for row in &journal {
+            if let Record::Answered { slot, step, answer } = Record::decode(&row.bytes)? {
+                answers.push(RunAnswer { step, item: slot.item, answer: *answer });
+            }
+        }
+        Ok((report, answers))
+    }
+
+    /// Begins to work on tasks, until [`Maof::shutdown`].
+    pub fn work(&self) {
+        self.inner.engine.start();
+    }
+
+    /// Works on this one run only, with the workflow that it is pinned to.
+    ///
+    /// # Errors
+    /// `not_found`; `invalid_request` when its workflow names an agent that is not configured here.
+    pub async fn work_on(&self, principal: &Principal, run: RunId) -> Result<()> {
+        let journal = self.inner.journal.load(&principal.tenant, run).await?;
+        let first = journal.first().map(|row| Record::decode(&row.bytes)).transpose()?;
+        if let Some(Record::Accepted { workflow }) = first {
+            let spec: WorkflowSpec = serde_json::from_value(workflow)
+                .map_err(|e| Error::internal("the run's workflow is damaged").because(e))?;
+            self.inner.engine.add_workflow(self.compile(spec)?);
+        }
+        self.inner.engine.start_only(run);
+        Ok(())
+    }
+
+    // What can be asked.
+
+    /// The principal behind an API key.
+    ///
+    /// # Errors
+    /// `unauthenticated` when nobody has it.
+    pub fn authenticate(&self, key: &str) -> Result<Arc<Principal>> {
+        self.inner.keyring.authenticate(key)
+    }
+
+    /// The agents that a principal may use.
+    pub fn agents(&self, principal: &Principal) -> Vec<AgentInfo> {
+        let allowed = self.inner.agents.iter().filter(|a| principal.grant.allows(a.name.as_str()));
+        allowed.cloned().collect()
+    }
+
+    /// Names that a principal may give as a model, each with its owner: agents, then endpoints.
+    pub fn models(&self, principal: &Principal) -> Vec<(Name, Name)> {
+        let owner = |name: &Name| {
+            let of = self.inner.endpoints.iter().find(|(e, _)| e == name);
+            of.map_or_else(|| name.clone(), |(_, provider)| provider.clone())
+        };
+        let agents = self.inner.agents.iter().map(|a| (a.name.clone(), owner(&a.name)));
+        let mut models: Vec<(Name, Name)> = agents.collect();
+        for (endpoint, provider) in &self.inner.endpoints {
+            if !models.iter().any(|(name, _)| name == endpoint) {
+                models.push((endpoint.clone(), provider.clone()));
+            }
+        }
+        models.retain(|(name, _)| principal.grant.allows(name.as_str()));
+        models
+    }
+
+    /// The ledger, for balances and attempts.
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.inner.ledger
+    }
+
+    /// The audit trail.
+    pub fn audit(&self) -> &Arc<dyn Audit> {
+        &self.inner.audit
+    }
+
+    /// Metrics in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        self.inner.metrics.render()
+    }
+
+    /// How each endpoint does.
+    pub fn health(&self) -> Value {
+        serde_json::to_value(self.inner.health.snapshot()).unwrap_or_default()
+    }
+
+    /// Whether work can be accepted.
+    ///
+    /// # Errors
+    /// `unavailable` when the store cannot be reached.
+    pub async fn ready(&self) -> Result<()> {
+        let nobody = Principal::local();
+        let filter = RunFilter { limit: 1, ..RunFilter::default() };
+        self.inner.journal.runs(&nobody.tenant, filter).await.map(drop)
+    }
+
+    /// Gives runs in flight back to the queue and waits until everything is written.
+    pub async fn shutdown(&self) {
+        self.inner.engine.shutdown().await;
+        if let Err(error) = self.inner.ledger.flush().await {
+            tracing::error!(error = ?error, "the ledger could not be flushed");
+        }
+    }
+
+    fn note(&self, principal: &Principal, action: &str, subject: String) {
+        self.inner.audit.note(AuditRow {
+            at: self.inner.clock.now(),
+            tenant: principal.tenant.clone(),
+            user: principal.user.clone(),
+            action: action.to_owned(),
+            subject,
+            outcome: "ok".to_owned(),
+        });
+    }
+}
+
+fn refuse_empty(content: &Value) -> Result<()> {
+    let empty = match content {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    match empty {
+        true => Err(Error::invalid_request("the task is empty; say what is asked").param("content")),
+        false => Ok(()),
+    }
+}

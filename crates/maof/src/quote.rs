@@ -1,0 +1,30 @@
+//! What a call costs at worst at the cheapest endpoint that may answer it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use maof_budget::{Quote, worst_cost};
+use maof_core::{Call, Card, Endpoint, Money, Name, Route};
+
+/// Knows the router and every endpoint's card.
+#[derive(Debug)]
+pub(crate) struct Cheapest {
+    route: Arc<dyn Route>,
+    cards: HashMap<Name, Card>,
+}
+
+impl Cheapest {
+    pub(crate) fn new(route: Arc<dyn Route>, endpoints: &[Arc<dyn Endpoint>]) -> Self {
+        let cards = endpoints.iter().map(|e| (e.card().name.clone(), e.card().clone()));
+        Cheapest { route, cards: cards.collect() }
+    }
+}
+
+impl Quote for Cheapest {
+    fn cheapest(&self, call: &Call) -> Option<Money> {
+        // Who cannot be routed is refused by the router, which says why.
+        let decision = self.route.decide(call).ok()?;
+        let cards = decision.candidates.iter().filter_map(|c| self.cards.get(&c.endpoint));
+        cards.filter_map(|card| worst_cost(call, card).ok()).min()
+    }
+}

@@ -1,0 +1,52 @@
+# The steps of the gate, one recipe each. `just` comes from your package manager, or with `pip install rust-just`.
+
+# Arguments reach a command as they were quoted.
+set positional-arguments
+
+# Lists the recipes.
+default:
+    @just --list
+
+# Everything the gate does.
+ci:
+    .ci/run
+
+# All tests, or those that nextest's arguments select: `just test -E 'package(maof-core)'`.
+test *args:
+    scripts/test "$@"
+
+# Format everything.
+fmt:
+    cargo fmt --all
+
+# Formatting and clippy, warnings denied.
+lint:
+    .ci/run fmt lint
+
+# The documentation, warnings denied.
+doc:
+    .ci/run doc
+
+# Licences, bans and sources of all dependencies; advisories where their database can be had.
+deny:
+    .ci/run deny
+
+# Writes the golden files under docs/ and shows how they differ from what is committed.
+golden:
+    .ci/run golden
+
+# Builds the examples.
+examples:
+    .ci/run examples
+
+# The outside judge, against a server started for it.
+accept:
+    .ci/run accept
+
+# The benchmarks; docs/benchmarks.md says how to read them.
+bench *args:
+    cargo bench -p maof-benches "$@"
+
+# Trains the committed models again, byte for byte, from the training part of the data.
+train:
+    cargo run --release -p maof-local --example train
