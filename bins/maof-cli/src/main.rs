@@ -3,9 +3,9 @@
 
 mod commands;
 mod exit;
+mod options;
 mod report;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "maof", version, about, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
-    common: Common,
+    common: options::Common,
     #[command(subcommand)]
     command: Command,
 }
@@ -34,23 +34,6 @@ Examples:
 Exit codes: 0 success, 1 the task failed, 2 wrong usage, configuration or input, 3 not found,
 4 not allowed, 5 in use or in conflict, 6 unavailable or too late, 7 over a budget or limit,
 70 a defect of MAOF, 130 suspended by Ctrl-C.";
-
-/// Options of every command.
-#[derive(Debug, clap::Args)]
-struct Common {
-    /// The configuration file [default: maof.yaml here, or beside the workflow; else built-in local agents]
-    #[arg(long, short, global = true, env = "MAOF_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The SQLite file to use instead of the configured one
-    #[arg(long, global = true, env = "MAOF_DB", value_name = "FILE")]
-    db: Option<PathBuf>,
-    /// Print JSON instead of text
-    #[arg(long, global = true)]
-    json: bool,
-    /// Print no progress
-    #[arg(long, short, global = true)]
-    quiet: bool,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -24,12 +24,14 @@ pub struct Builder {
     in_memory: bool,
     with_keys: bool,
     endpoints: Vec<Arc<dyn Endpoint>>,
+    stores: Option<Stores>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     random: Arc<dyn Random>,
 }
 
 /// Where everything is remembered.
+#[derive(Clone, Debug)]
 struct Stores {
     journal: Arc<dyn Journal>,
     ledger: Arc<dyn Ledger>,
@@ -44,6 +46,7 @@ impl Maof {
             in_memory: false,
             with_keys: false,
             endpoints: Vec::new(),
+            stores: None,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             random: Arc::new(SystemRandom::default()),
@@ -83,6 +86,13 @@ impl Builder {
         self
     }
 
+    /// Remembers in these stores instead of the configured file.
+    #[must_use]
+    pub fn stores(mut self, journal: Arc<dyn Journal>, ledger: Arc<dyn Ledger>, audit: Arc<dyn Audit>) -> Self {
+        self.stores = Some(Stores { journal, ledger, audit });
+        self
+    }
+
     /// Uses these ports for time, ids and randomness instead of the system's.
     #[must_use]
     pub fn ports(mut self, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, random: Arc<dyn Random>) -> Self {
@@ -107,7 +117,7 @@ impl Builder {
         let registry = registry(&agents, &config, &endpoints)?;
         let route = Arc::new(maof_router::Router::new(registry, &config.routing, Arc::clone(&self.ids))?);
 
-        let stores = self.stores().await?;
+        let stores = self.open_stores().await?;
         let endpoint_names: Vec<Name> = endpoints.iter().map(|e| e.card().name.clone()).collect();
         let agent_names: Vec<Name> = agents.iter().map(|a| a.name.clone()).collect();
         let workflows = config.read_workflows()?;
@@ -193,7 +203,10 @@ impl Builder {
         configured.chain(added).collect()
     }
 
-    async fn stores(&self) -> Result<Stores> {
+    async fn open_stores(&self) -> Result<Stores> {
+        if let Some(stores) = &self.stores {
+            return Ok(stores.clone());
+        }
         if self.in_memory {
             let store = Arc::new(MemoryStore::default());
             return Ok(Stores { journal: store.clone(), ledger: store.clone(), audit: store });

@@ -2,10 +2,11 @@
 
 use maof::{Maof, Principal, Result};
 
-use crate::{Common, exit};
+use crate::exit;
+use crate::options::Common;
 
 pub(crate) async fn run(common: &Common) -> Result<u8> {
-    let config = super::load(common, None)?;
+    let config = common.load(None)?;
     let maof = Maof::builder(config).in_memory().build().await?;
     let agents = maof.agents(&Principal::local());
     if common.json {

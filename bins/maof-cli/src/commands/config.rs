@@ -6,7 +6,8 @@ use clap::Subcommand;
 use maof::{Config, Result};
 use serde_json::json;
 
-use crate::{Common, exit};
+use crate::exit;
+use crate::options::Common;
 
 /// Check or show the configuration
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(crate) fn run(common: &Common, args: Args) -> Result<u8> {
     match args.action {
         Action::Schema => println!("{}", Config::schema()),
         Action::Check { file } => {
-            let path = file.or_else(|| super::find(common, None));
+            let path = file.or_else(|| common.find(None));
             let config = match &path {
                 Some(path) => Config::load(path)?,
                 None => Config::default(),
@@ -52,7 +53,7 @@ pub(crate) fn run(common: &Common, args: Args) -> Result<u8> {
             }
         }
         Action::Show { file } => {
-            let config = match file.or_else(|| super::find(common, None)) {
+            let config = match file.or_else(|| common.find(None)) {
                 Some(path) => Config::load(&path)?,
                 None => Config::default(),
             };

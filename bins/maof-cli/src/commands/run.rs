@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use maof::{Error, Maof, Principal, Record, Result, RunId, RunState, TaskRequest, input};
 use serde_json::Value;
 
-use crate::{Common, exit, report};
+use crate::options::Common;
+use crate::{exit, report};
 
 /// Run a workflow and watch it
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
-    let config = super::load(common, args.workflow.as_deref())?;
+    let config = common.load(args.workflow.as_deref())?;
     maof::start_logging(&config)?;
     // What can be wrong with the files is found before anything is opened.
     let prepared = match &args.workflow {

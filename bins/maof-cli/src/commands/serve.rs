@@ -2,7 +2,8 @@
 
 use maof::{Maof, Result};
 
-use crate::{Common, exit};
+use crate::exit;
+use crate::options::Common;
 
 /// Serve the REST API and the OpenAI-compatible gateway
 #[derive(Debug, clap::Args)]
@@ -13,7 +14,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
-    let mut config = super::load(common, None)?;
+    let mut config = common.load(None)?;
     if let Some(listen) = args.listen {
         config.server.listen = listen;
     }

@@ -4,7 +4,8 @@ use clap::Subcommand;
 use maof::{Principal, Result, RunFilter, RunId, RunState, Tasks};
 use serde_json::json;
 
-use crate::{Common, exit, report};
+use crate::options::Common;
+use crate::{exit, report};
 
 /// List, show and cancel tasks
 #[derive(Debug, clap::Args)]
@@ -42,7 +43,7 @@ fn state(text: &str) -> Result<RunState, String> {
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
-    let config = super::load(common, None)?;
+    let config = common.load(None)?;
     let tasks = Tasks::open(&config).await?;
     let who = Principal::local();
     match args.action {

@@ -1,6 +1,7 @@
 //! The engine: takes tasks in, claims runs, drives them, and lets them be watched and cancelled.
 
 mod context;
+mod inner;
 mod watch;
 mod worker;
 
@@ -13,12 +14,13 @@ use maof_core::{
     Clock, Error, Ids, Journal, Name, NewRun, Observe, Result, Run, RunId, RunState, Signal, Task,
 };
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, watch as cell};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use context::CallService;
 pub(crate) use context::Context;
+use inner::Inner;
 pub use watch::RunEvent;
 
 use crate::config::Config;
@@ -50,25 +52,6 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) config: Config,
-    pub(crate) context: Arc<Context>,
-    /// Every workflow by version; claimed runs find theirs here.
-    pub(crate) workflows: RwLock<HashMap<String, Arc<Workflow>>>,
-    pub(crate) running: Mutex<HashMap<RunId, Held>>,
-    pub(crate) wake: Notify,
-    pub(crate) closing: CancellationToken,
-    pub(crate) tracker: TaskTracker,
-    /// This worker's name in claims.
-    pub(crate) owner: String,
-}
-
-/// A run that this worker has: the fence of its claim, and how to stop its driver.
-pub(crate) struct Held {
-    pub(crate) fence: i64,
-    pub(crate) stop: cell::Sender<Option<Stop>>,
 }
 
 impl fmt::Debug for Engine {
@@ -231,18 +214,6 @@ pub async fn read_report(journal: &dyn Journal, tenant: &Name, run: RunId) -> Re
     }
     let machine = machine.ok_or_else(|| Error::internal("a journal does not begin with its workflow"))?;
     Ok(Report::of(&found, &machine.view()))
-}
-
-impl Inner {
-    pub(crate) fn tell(&self, run: RunId, why: Stop) {
-        if let Some(held) = self.running.lock().get(&run) {
-            held.stop.send_if_modified(|now| {
-                let first = now.is_none();
-                *now = now.or(Some(why));
-                first
-            });
-        }
-    }
 }
 
 /// Stands in for a join when a journal is only read.

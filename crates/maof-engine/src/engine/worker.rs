@@ -6,7 +6,7 @@ use std::time::Duration;
 use maof_core::{Batch, Claim, Error, Finished, Run, RunId, RunState, Signal};
 use tokio::sync::watch;
 
-use super::{Held, Inner};
+use super::inner::{Held, Inner};
 use crate::record::Record;
 use crate::run::{Driver, Stop};
 
