@@ -75,19 +75,19 @@ static AGENTS: [Agent; 6] = [
         name: "lexicon",
         description: "Sentiment by a rated lexicon and rules (VADER)",
         capabilities: &["sentiment"],
-        run: sentiment::lexicon::answer,
+        run: sentiment::by_lexicon,
     },
     Agent {
         name: "bayes",
         description: "Sentiment by naive Bayes over words and word pairs",
         capabilities: &["sentiment"],
-        run: |text| sentiment::bayes::shipped()?.answer(text),
+        run: sentiment::by_bayes,
     },
     Agent {
         name: "linear",
         description: "Sentiment by logistic regression over hashed n-grams",
         capabilities: &["sentiment"],
-        run: |text| sentiment::linear::shipped()?.answer(text),
+        run: sentiment::by_linear,
     },
     Agent {
         name: "summary",

@@ -50,7 +50,10 @@ impl FakeClock {
 }
 
 impl Default for FakeClock {
-    #[allow(clippy::disallowed_methods, reason = "an `Instant` can be had from nowhere else; it only anchors")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an `Instant` can be had from nowhere else; it only anchors"
+    )]
     fn default() -> Self {
         Self(Mutex::new((Timestamp::from_micros(BEGINNING), Instant::now())))
     }

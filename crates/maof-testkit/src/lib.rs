@@ -1,7 +1,12 @@
 //! For tests: fake clock, scripted upstream and endpoint, contract suites, wire fixtures.
 //!
 //! A dev-dependency only. Nothing here is fit for production: it panics where a test should fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on must fail")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on must fail"
+)]
 
 pub mod clock;
 pub mod contract;

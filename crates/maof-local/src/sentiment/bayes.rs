@@ -1,89 +1,112 @@
-//! Sentiment by multinomial naive Bayes over words and pairs of words, presence only.
+//! Sentiment by multinomial naive Bayes over words and pairs of words, each counted once a text.
 //!
 //! S. Wang and C. Manning, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification", ACL
-//! 2012: the binarised multinomial model with Laplace smoothing. N-grams are hashed into 2^16 buckets.
+//! 2012: the binarised multinomial model, with additive smoothing.
 
 use std::sync::OnceLock;
 
 use maof_core::Result;
-use serde_json::Value;
 
-use super::{buckets, logistic, quantise, seal, unseal, verdict};
+use super::features::word_buckets;
+use super::model::{Example, Weights};
 
-const MAGIC: [u8; 4] = *b"MNB1";
-const BITS: u32 = 16;
+const MAGIC: [u8; 4] = *b"MNB ";
+const BITS: u32 = 17;
+/// Added to every count; chosen by cross-validation among 0.5, 1, 2, 4, 6 and 10.
+const SMOOTHING: f64 = 6.0;
 
 /// A trained model: the log odds that each bucket adds.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bayes {
-    scale: f32,
-    prior: f32,
-    weights: Vec<i8>,
-}
-
-/// The committed model.
-///
-/// # Errors
-/// `invalid_request` when its file is of another version.
-pub fn shipped() -> Result<&'static Bayes> {
-    static MODEL: OnceLock<Bayes> = OnceLock::new();
-    if let Some(model) = MODEL.get() {
-        return Ok(model);
-    }
-    let model = Bayes::from_bytes(include_bytes!("../../models/bayes.bin"))?;
-    Ok(MODEL.get_or_init(|| model))
-}
+pub struct Bayes(Weights);
 
 impl Bayes {
-    /// Learns from texts and whether each is positive.
-    pub fn train(examples: &[(&str, bool)]) -> Bayes {
-        let mut counts = vec![[1.0_f64; 2]; 1 << BITS];
-        let mut classes = [0.0_f64; 2];
-        for (text, positive) in examples {
-            let class = usize::from(*positive);
-            classes[class] += 1.0;
-            for bucket in buckets(text, BITS, false) {
-                counts[bucket as usize][class] += 1.0;
+    /// The committed model.
+    ///
+    /// # Errors
+    /// `invalid_request` when its file is of another version.
+    pub fn shipped() -> Result<&'static Bayes> {
+        static MODEL: OnceLock<Bayes> = OnceLock::new();
+        if let Some(model) = MODEL.get() {
+            return Ok(model);
+        }
+        let model = Bayes::from_bytes(include_bytes!("../../models/bayes.bin"))?;
+        Ok(MODEL.get_or_init(|| model))
+    }
+
+    /// Counts, in the order of the examples.
+    ///
+    /// ```
+    /// use maof_local::sentiment::{Bayes, Example};
+    /// let good = Example { text: "a fine day", positive: true, weight: 1.0 };
+    /// let bad = Example { text: "a foul day", positive: false, weight: 1.0 };
+    /// let model = Bayes::train(&[good, bad]);
+    /// assert!(model.log_odds("fine") > 0.0 && model.log_odds("foul") < 0.0);
+    /// assert_eq!(Bayes::from_bytes(&model.to_bytes())?, model);
+    /// # Ok::<(), maof_core::Error>(())
+    /// ```
+    pub fn train(examples: &[Example<'_>]) -> Bayes {
+        let mut texts = Tally::default();
+        let mut buckets = vec![Tally::default(); 1 << BITS];
+        for example in examples {
+            texts.add(example);
+            for bucket in word_buckets(example.text, BITS) {
+                if let Some(tally) = buckets.get_mut(bucket as usize) {
+                    tally.add(example);
+                }
             }
         }
-        let totals = counts.iter().fold([0.0_f64; 2], |t, c| [t[0] + c[0], t[1] + c[1]]);
-        let log_odds = |c: &[f64; 2]| (c[1] / totals[1]).ln() - (c[0] / totals[0]).ln();
-        let weights: Vec<f64> = counts
-            .iter()
-            // A bucket that was never seen says nothing, whatever the classes' sizes.
-            .map(|c| if c[0] + c[1] > 2.0 { log_odds(c) } else { 0.0 })
-            .collect();
-        let prior = (classes[1].max(1.0) / classes[0].max(1.0)).ln() as f32;
-        let (scale, weights) = quantise(&weights);
-        Bayes { scale, prior, weights }
+        let smooth = SMOOTHING * buckets.iter().filter(|b| b.is_seen()).count() as f64;
+        let mut total = Tally { negative: smooth, positive: smooth };
+        for bucket in &buckets {
+            total.negative += bucket.negative;
+            total.positive += bucket.positive;
+        }
+        let log_odds = |b: &Tally| {
+            libm::log((b.positive + SMOOTHING) / total.positive)
+                - libm::log((b.negative + SMOOTHING) / total.negative)
+        };
+        // A bucket that was never seen says nothing, whatever the sizes of the classes.
+        let weights: Vec<f64> = buckets.iter().map(|b| if b.is_seen() { log_odds(b) } else { 0.0 }).collect();
+        Bayes(Weights::quantise(&weights, libm::log((texts.positive + 1.0) / (texts.negative + 1.0))))
+    }
+
+    /// The log odds that a text is positive. Words are not independent, so they are too sure of themselves
+    /// until they are calibrated.
+    pub fn log_odds(&self, text: &str) -> f64 {
+        self.0.sum(&word_buckets(text, BITS)) + self.0.bias()
     }
 
     /// Reads a model.
     ///
     /// # Errors
     /// `invalid_request` when it is none, or of another version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Bayes> {
-        let model = unseal(MAGIC, BITS, bytes)?;
-        Ok(Bayes { scale: model.scale, prior: model.bias, weights: model.weights })
+    pub fn from_bytes(file: &[u8]) -> Result<Bayes> {
+        Weights::from_bytes(MAGIC, BITS, file).map(Bayes)
     }
 
     /// The model's file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        seal(MAGIC, self.scale, self.prior, &self.weights)
+        self.0.to_bytes(MAGIC)
+    }
+}
+
+/// What was counted in texts of each class.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    negative: f64,
+    positive: f64,
+}
+
+impl Tally {
+    fn add(&mut self, example: &Example<'_>) {
+        if example.positive {
+            self.positive += example.weight;
+        } else {
+            self.negative += example.weight;
+        }
     }
 
-    /// The probability that a text is positive. Features are not independent, so it is too sure of itself;
-    /// the label is what counts.
-    pub fn probability(&self, text: &str) -> f64 {
-        let sum: i64 = buckets(text, BITS, false).iter().map(|b| i64::from(self.weights[*b as usize])).sum();
-        logistic(sum as f64 * f64::from(self.scale) + f64::from(self.prior))
-    }
-
-    /// Positive or negative.
-    ///
-    /// # Errors
-    /// None; the signature is that of every agent.
-    pub fn answer(&self, text: &str) -> Result<Value> {
-        Ok(verdict(self.probability(text)))
+    fn is_seen(&self) -> bool {
+        self.negative + self.positive > 0.0
     }
 }

@@ -23,8 +23,11 @@ struct Shared<E> {
     config: Config,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    on_retry: Box<dyn Fn(&E, u32) + Send + Sync>,
+    on_retry: Box<OnRetry<E>>,
 }
+
+/// Is told an error and the number of the attempt that failed.
+type OnRetry<E> = dyn Fn(&E, u32) + Send + Sync;
 
 impl<E> Layer<E> {
     /// Retries as `config` says. Before each retry `on_retry` is told the error and the number of the
@@ -59,7 +62,7 @@ where
     S: Service<Req, Error = E> + Clone + Send + 'static,
     S::Response: Send,
     S::Future: Send,
-    Req: Attempted + Send + Sync + 'static,
+    Req: Attempted + Send + 'static,
     E: Classify + Send + 'static,
 {
     type Response = S::Response;

@@ -1,0 +1,246 @@
+//! Once per request to an upstream: raises the hold to what the endpoint may cost, and writes down what it
+//! did cost.
+//!
+//! Exactly one row for each request, however it ends. What a provider bills is charged: a whole answer by its
+//! usage, a cut stream by its usage or an estimate, a request that was dropped before it was answered by an
+//! estimate of its input. A refusal or failure before any answer costs nothing.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use maof_core::{
+    Attempt, AttemptId, Call, Card, Clock, End, Error, ErrorKind, Failure, Guard, Guarded as _, Ids, Ledger,
+    Money, Name, Observe, Outcome, Part, Reply, Result, Retry, Signal, Timestamp, Usage,
+};
+use tower_service::Service;
+
+use crate::limits::Limits;
+use crate::tokens::{CountTokens, Tiktoken};
+use crate::worst::{estimate, worst};
+
+/// Bytes of a conversation that are counted exactly on the caller's thread; more stay at their bound.
+const COUNT_AT_MOST: u64 = 50_000;
+/// What the rules of a conversation add to each message at most, in tokens.
+const PER_MESSAGE: u64 = 16;
+
+/// Makes [`Attempted`] services; one for each endpoint.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    card: Arc<Card>,
+    ledger: Arc<dyn Ledger>,
+    limits: Arc<Limits>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    observe: Arc<dyn Observe>,
+}
+
+impl Layer {
+    /// For the endpoint of this card.
+    pub fn new(
+        card: Arc<Card>,
+        ledger: Arc<dyn Ledger>,
+        limits: Arc<Limits>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        observe: Arc<dyn Observe>,
+    ) -> Self {
+        Layer { shared: Arc::new(Shared { card, ledger, limits, clock, ids, observe }) }
+    }
+}
+
+impl<S> tower_layer::Layer<S> for Layer {
+    type Service = Attempted<S>;
+
+    fn layer(&self, inner: S) -> Attempted<S> {
+        Attempted { inner, shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// An endpoint whose requests are held, written down and priced.
+#[derive(Clone, Debug)]
+pub struct Attempted<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Call> for Attempted<S>
+where
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Reply;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<Reply>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let fresh = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, fresh);
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let agent = call.chosen.as_ref().map_or(&shared.card.name, |c| &c.agent).clone();
+            shared.hold(&call, &agent).await?;
+            // Made before the request: whatever happens to this future, it is written down once.
+            let mut open = Open::new(Arc::clone(&shared), call.clone(), agent);
+            match inner.call(call).await {
+                Ok(mut reply) => {
+                    reply.guard(Box::new(open));
+                    Ok(reply)
+                }
+                Err(error) => {
+                    open.close(Usage::default(), Some(error.failure()));
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+impl Shared {
+    /// Raises the hold to the worst case of this endpoint, by the bound; where that is refused, by an exact count.
+    async fn hold(&self, call: &Call, agent: &Name) -> Result<()> {
+        let bound = call.body.token_bound();
+        match self.try_hold(call, agent, bound).await {
+            Err(error) if error.kind() == ErrorKind::BudgetExceeded => {
+                let Some(exact) = self.count(call, bound) else { return Err(self.refused(error)) };
+                self.try_hold(call, agent, exact).await.map_err(|e| self.refused(e))
+            }
+            held => held,
+        }
+    }
+
+    async fn try_hold(&self, call: &Call, agent: &Name, input: u64) -> Result<()> {
+        let worst = worst(call, &self.card, input)?;
+        let charges = self.limits.charges(&call.principal, Some(agent), &worst);
+        match charges.is_empty() {
+            true => Ok(()),
+            false => self.ledger.hold(&call.hold_key(), &charges, self.clock.now()).await,
+        }
+    }
+
+    /// A cheaper candidate may still be affordable.
+    fn refused(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::BudgetExceeded {
+            self.observe.on(Signal::HoldRefused { account: error.field().unwrap_or_default() });
+            return error.retry_is(Retry::Elsewhere);
+        }
+        error
+    }
+
+    /// The conversation's tokens, no fewer than the model will count; none where only the bound is sure.
+    fn count(&self, call: &Call, bound: u64) -> Option<u64> {
+        if bound > COUNT_AT_MOST {
+            return None;
+        }
+        let chat = call.body.chat().ok()?;
+        let mut tokens = PER_MESSAGE;
+        for message in &chat.messages {
+            tokens += PER_MESSAGE;
+            if !message.tool_calls.is_empty() {
+                return None;
+            }
+            for part in &message.parts {
+                let Part::Text { text } = part else { return None };
+                match Tiktoken.count(&self.card.model, text) {
+                    crate::tokens::Count::Exact(n) => tokens += n,
+                    crate::tokens::Count::Estimate(_) => return None,
+                }
+            }
+        }
+        (chat.tools.is_empty() && tokens < bound).then_some(tokens)
+    }
+}
+
+/// A request in flight; written down once, whatever happens to it.
+struct Open {
+    shared: Arc<Shared>,
+    call: Call,
+    agent: Name,
+    began: Timestamp,
+    since: Instant,
+    closed: bool,
+}
+
+impl Open {
+    fn new(shared: Arc<Shared>, call: Call, agent: Name) -> Self {
+        let (began, since) = (shared.clock.now(), shared.clock.instant());
+        Open { shared, call, agent, began, since, closed: false }
+    }
+
+    /// Prices and writes down what was used; gives the cost back.
+    fn close(&mut self, usage: Usage, failure: Option<Failure>) -> Money {
+        if std::mem::replace(&mut self.closed, true) {
+            return Money::ZERO;
+        }
+        let card = &self.shared.card;
+        let cost = card.tariff.cost(&usage).unwrap_or_else(|error| {
+            tracing::error!(endpoint = %card.name, %error, "a cost beyond all bounds is charged as the largest");
+            Money::from_nanos(i64::MAX)
+        });
+        let took = self.shared.clock.instant().saturating_duration_since(self.since);
+        self.shared.observe.on(Signal::AttemptEnded {
+            agent: &self.agent,
+            endpoint: &card.name,
+            error: failure.as_ref().map(|f| f.kind),
+            took,
+            usage: &usage,
+            cost,
+        });
+        let principal = &self.call.principal;
+        let attempt = Attempt {
+            id: AttemptId::from_uuid(self.shared.ids.next()),
+            call: self.call.id,
+            tenant: principal.tenant.clone(),
+            user: principal.user.clone(),
+            run: self.call.provenance.run,
+            step: self.call.provenance.step.clone(),
+            agent: self.agent.clone(),
+            endpoint: card.name.clone(),
+            model: Arc::clone(&card.model),
+            began: self.began,
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            usage,
+            cost,
+            failure,
+        };
+        self.shared.ledger.charge(&self.call.hold_key(), attempt);
+        cost
+    }
+}
+
+impl Guard for Open {
+    fn end(mut self: Box<Self>, end: &mut End) {
+        let failure = match &end.outcome {
+            Outcome::Complete => None,
+            Outcome::Failed(failure) => Some(failure.clone()),
+            Outcome::Dropped => Some(Error::cancelled("nobody wanted the rest of the answer").failure()),
+        };
+        let usage = end.usage.unwrap_or_else(|| estimate(&self.call, end.streamed_bytes));
+        end.usage = Some(usage);
+        end.cost = Some(self.close(usage, failure));
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.closed {
+            // The request was under way and nobody waits for the answer: the provider may bill it all the same.
+            let failure = Error::cancelled("dropped before it was answered").failure();
+            self.close(estimate(&self.call, 0), Some(failure));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

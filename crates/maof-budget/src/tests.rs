@@ -1,0 +1,249 @@
+//! Both layers over a ledger that writes down what it is told.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Cx, Poll as P, Waker};
+use std::time::{Duration, Instant};
+
+use maof_core::{
+    Account, Balance, Body, CallId, Charge, ChatAnswer, ChatRequest, Delta, Event, Finish, Operation,
+    Principal, Response, RunId, Silent, Target, Tariff, Unit,
+};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use super::*;
+use crate::hold;
+use crate::limits::BudgetConfig;
+use crate::worst::{Quote, worst_cost};
+
+#[derive(Debug, Default)]
+struct Book(Mutex<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    held: i64,
+    limit: i64,
+    rows: Vec<Attempt>,
+    closed: u32,
+}
+
+#[async_trait::async_trait]
+impl Ledger for Book {
+    async fn hold(&self, _: &Arc<str>, charges: &[Charge], _: Timestamp) -> Result<()> {
+        let mut lines = self.0.lock();
+        let most = charges.iter().map(|c| c.amount).max().unwrap_or(0);
+        if most > lines.limit {
+            return Err(Error::budget_exceeded("too dear").param("agent:a"));
+        }
+        lines.held = lines.held.max(most);
+        Ok(())
+    }
+    fn charge(&self, _: &Arc<str>, attempt: Attempt) {
+        self.0.lock().rows.push(attempt);
+    }
+    fn close(&self, _: &Arc<str>) {
+        self.0.lock().closed += 1;
+    }
+    async fn balance(&self, _: &Account, _: Timestamp) -> Result<Balance> {
+        Ok(Balance::default())
+    }
+    async fn attempts(&self, _: &Name, _: Option<RunId>, _: u32) -> Result<Vec<Attempt>> {
+        Ok(self.0.lock().rows.clone())
+    }
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Still(Instant);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1)
+    }
+    fn instant(&self) -> Instant {
+        self.0
+    }
+}
+
+#[derive(Debug)]
+struct Same;
+
+impl Ids for Same {
+    fn next(&self) -> uuid::Uuid {
+        Default::default()
+    }
+}
+
+#[derive(Debug)]
+struct Free;
+
+impl Quote for Free {
+    fn cheapest(&self, _: &Call) -> Option<Money> {
+        None
+    }
+}
+
+fn card() -> Arc<Card> {
+    let name = Name::new("a").unwrap();
+    Arc::new(Card {
+        name: name.clone(),
+        provider: name,
+        model: "gpt-4o".into(),
+        operations: vec![Operation::Chat],
+        tariff: Tariff::default().with(Unit::Input, 1_000_000).with(Unit::Output, 2_000_000),
+        context: None,
+        max_output: 100,
+    })
+}
+
+fn call(text: &str) -> Call {
+    let body = Body::from(ChatRequest::user(text));
+    let id = CallId::from_uuid(Default::default());
+    Call::new(id, Target::Name(Name::new("a").unwrap()), Principal::local(), body)
+}
+
+type Answer = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Reply>> + Send>> + Send + Sync>;
+
+/// Both layers over an endpoint that answers so.
+fn stack(book: &Arc<Book>, answer: Answer) -> tower::util::BoxCloneService<Call, Reply, Error> {
+    let budget: BudgetConfig = serde_json::from_str(r#"{"account": "tenant", "limit_usd": 1}"#).unwrap();
+    let limits = Arc::new(Limits::new(&[budget]).unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(Still(Instant::now()));
+    let inner = service_fn(move |_: Call| answer());
+    let attempt =
+        Layer::new(card(), book.clone(), limits.clone(), clock.clone(), Arc::new(Same), Arc::new(Silent));
+    let hold = hold::Layer::new(book.clone(), limits, clock, Arc::new(Free));
+    tower::util::BoxCloneService::new(hold.layer(attempt.layer(inner)))
+}
+
+fn book(limit: i64) -> Arc<Book> {
+    Arc::new(Book(Mutex::new(Lines { limit, ..Lines::default() })))
+}
+
+fn whole(usage: Option<Usage>) -> Answer {
+    Arc::new(move || {
+        let mut response = Response::chat(ChatAnswer::text("hi"));
+        response.usage = usage;
+        Box::pin(async move { Ok(Reply::whole(response)) })
+    })
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_charged_by_its_usage_and_its_hold_closed() {
+    let book = book(i64::MAX);
+    let usage = Usage::default().with(Unit::Input, 10).with(Unit::Output, 5);
+    let reply = stack(&book, whole(Some(usage))).oneshot(call("q")).await.unwrap();
+    assert_eq!(book.0.lock().closed, 0, "held until the reply ends");
+    let (_, end) = reply.collect().await.unwrap();
+    assert_eq!(end.cost, Some(Money::from_nanos(20)));
+    let lines = book.0.lock();
+    assert_eq!((lines.rows.len(), lines.closed), (1, 1));
+    assert_eq!((lines.rows[0].cost, lines.rows[0].usage), (Money::from_nanos(20), usage));
+    assert_eq!(lines.held, worst_cost(&call("q"), &card()).unwrap().nanos(), "the worst case was held");
+}
+
+#[tokio::test]
+async fn missing_usage_is_estimated_and_flagged() {
+    let book = book(i64::MAX);
+    stack(&book, whole(None)).oneshot(call("q")).await.unwrap().collect().await.unwrap();
+    assert!(book.0.lock().rows[0].usage.estimated);
+}
+
+#[tokio::test]
+async fn a_failure_before_any_answer_costs_nothing_and_has_its_row() {
+    let book = book(i64::MAX);
+    let answer: Answer = Arc::new(|| Box::pin(async { Err(Error::unavailable("down")) }));
+    assert!(stack(&book, answer).oneshot(call("q")).await.is_err());
+    let lines = book.0.lock();
+    assert_eq!((lines.rows.len(), lines.closed, lines.rows[0].cost), (1, 1, Money::ZERO));
+    assert_eq!(lines.rows[0].failure.as_ref().unwrap().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_refused_hold_sends_the_call_elsewhere_and_asks_nobody() {
+    let book = book(10);
+    let error = stack(&book, whole(None)).oneshot(call("q")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
+    assert_eq!(maof_core::Classify::retry(&error), Retry::Elsewhere);
+    let lines = book.0.lock();
+    assert_eq!((lines.rows.len(), lines.closed), (0, 1));
+}
+
+#[tokio::test]
+async fn tokens_are_counted_exactly_where_their_bound_would_refuse() {
+    let text = "hello world ".repeat(100);
+    let bound = worst_cost(&call(&text), &card()).unwrap().nanos();
+    let book = book(bound - 1);
+    stack(&book, whole(None)).oneshot(call(&text)).await.unwrap();
+    assert!(book.0.lock().held < bound / 2);
+}
+
+/// Streams three texts with a pause before each, then its usage.
+fn streamed() -> Answer {
+    Arc::new(|| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let events = futures::stream::unfold(0, |i| async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let usage = Usage::default().with(Unit::Input, 3).with(Unit::Output, 3);
+                let deltas = match i {
+                    0..3 => vec![Delta::Text { choice: 0, text: "four".into() }],
+                    3 => vec![Delta::Finish { choice: 0, reason: Finish::Stop }, Delta::Usage(usage)],
+                    _ => return None,
+                };
+                Some((Ok(Event { frame: None, deltas }), i + 1))
+            });
+            Ok(Reply::stream(Box::pin(events)))
+        })
+    })
+}
+
+proptest! {
+    /// Dropped after any number of polls: at most one row, exactly one closing, and after the request was
+    /// sent exactly one row.
+    #[test]
+    fn a_call_dropped_at_any_poll_settles(polls in 0_usize..12) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let book = book(i64::MAX);
+            let mut work = Box::pin(async {
+                stack(&book, streamed()).oneshot(call("q")).await?.collect().await
+            });
+            let mut done = false;
+            for _ in 0..polls {
+                match work.as_mut().poll(&mut Cx::from_waker(Waker::noop())) {
+                    P::Ready(out) => {
+                        let (_, end) = out.unwrap();
+                        assert_eq!(end.cost, Some(Money::from_nanos(9)));
+                        done = true;
+                        break;
+                    }
+                    P::Pending => tokio::time::advance(Duration::from_millis(1)).await,
+                }
+            }
+            drop(work);
+            let lines = book.0.lock();
+            let asked = polls > 0;
+            assert_eq!(lines.rows.len(), usize::from(asked));
+            assert_eq!(lines.closed, u32::from(asked));
+            if asked && !done {
+                assert!(lines.rows[0].usage.estimated && lines.rows[0].cost > Money::ZERO);
+            }
+        });
+    }
+
+    /// Whatever is used within the bounds costs no more than what was held.
+    #[test]
+    fn the_worst_case_is_never_below_the_true_one(text in ".{0,200}", share in 0_u64..=100) {
+        let call = call(&text);
+        let input = call.body.token_bound() * share / 100;
+        let usage = Usage::default().with(Unit::Input, input).with(Unit::Output, share);
+        let cost = card().tariff.cost(&usage).unwrap();
+        prop_assert!(cost <= worst_cost(&call, &card()).unwrap());
+    }
+}

@@ -1,0 +1,182 @@
+//! Light checks of a caller's request: enough that bad input is refused here, naming the field, and little
+//! enough that a good request costs next to nothing. What is not checked here, the upstream judges.
+
+use std::borrow::Cow;
+
+use maof_core::{Error, Result};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::object::Object;
+use super::wire::speaker_of;
+
+/// The most answers that may be asked for.
+const MOST_CHOICES: u64 = 128;
+
+/// The error of a field.
+pub(super) fn wrong(param: impl Into<Cow<'static, str>>, message: String) -> Error {
+    Error::invalid_request(message).param(param)
+}
+
+/// The value of a field, none when it is missing or null.
+///
+/// # Errors
+/// `invalid_request` naming the field when it is something else than `expected`.
+pub(super) fn field<'a, T: Deserialize<'a>>(
+    object: &Object<'a>,
+    name: &'static str,
+    expected: &str,
+) -> Result<Option<T>> {
+    let Some(raw) = object.get(name) else { return Ok(None) };
+    match serde_json::from_str(raw) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err(wrong(name, format!("`{name}` must be {expected}"))),
+    }
+}
+
+/// What is routed on, of a chat.
+pub(super) struct Chat {
+    pub(super) stream: bool,
+    pub(super) include_usage: bool,
+    pub(super) max_output: Option<u64>,
+}
+
+/// Checks a chat.
+pub(super) fn chat(object: &Object<'_>) -> Result<Chat> {
+    messages(object)?;
+    between(object, "temperature", 2.0)?;
+    between(object, "top_p", 1.0)?;
+    tool_choice(object)?;
+    let old = positive(object, "max_tokens")?;
+    let new = positive(object, "max_completion_tokens")?;
+    let choices = positive(object, "n")?;
+    if choices.is_some_and(|n| n > MOST_CHOICES) {
+        return Err(wrong("n", format!("`n` must be at most {MOST_CHOICES}")));
+    }
+    #[derive(Deserialize)]
+    struct Options {
+        #[serde(default)]
+        include_usage: Option<bool>,
+    }
+    let options: Option<Options> =
+        field(object, "stream_options", "an object whose `include_usage` is true or false")?;
+    Ok(Chat {
+        stream: field(object, "stream", "true or false")?.unwrap_or(false),
+        include_usage: options.and_then(|o| o.include_usage).unwrap_or(false),
+        max_output: new.or(old).map(|n| n.saturating_mul(choices.unwrap_or(1))),
+    })
+}
+
+/// The model that the caller names.
+pub(super) fn model(object: &Object<'_>) -> Result<String> {
+    let model: Option<String> = field(object, "model", "a string")?;
+    match model {
+        Some(model) if !model.trim().is_empty() => Ok(model),
+        _ => Err(wrong("model", "`model` is missing: name an agent or an endpoint".to_owned())),
+    }
+}
+
+fn messages(object: &Object<'_>) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        role: Cow<'a, str>,
+    }
+    let empty = || wrong("messages", "`messages` must be an array with at least one message".to_owned());
+    let raw = object.get("messages").ok_or_else(empty)?;
+    // Two ways to read: all at once, and one by one to say which one is wrong.
+    if let Ok(heads) = serde_json::from_str::<Vec<Head<'_>>>(raw)
+        && heads.iter().all(|head| is_role(&head.role))
+    {
+        return if heads.is_empty() { Err(empty()) } else { Ok(()) };
+    }
+    let each: Vec<&RawValue> = serde_json::from_str(raw).map_err(|_| empty())?;
+    for (at, message) in each.iter().enumerate() {
+        match serde_json::from_str::<Head<'_>>(message.get()) {
+            Ok(head) if is_role(&head.role) => {}
+            Ok(head) => {
+                let role: String = head.role.chars().take(64).collect();
+                let known = "system, developer, user, assistant or tool";
+                let why = format!("the role `{role}` is not known; it is {known}");
+                return Err(wrong(format!("messages[{at}].role"), why));
+            }
+            Err(_) => {
+                let why = "a message must be an object with a `role`".to_owned();
+                return Err(wrong(format!("messages[{at}]"), why));
+            }
+        }
+    }
+    Err(empty())
+}
+
+/// `function` is OpenAI's former word for `tool`, and still travels.
+fn is_role(role: &str) -> bool {
+    role == "function" || speaker_of(role).is_some()
+}
+
+fn between(object: &Object<'_>, name: &'static str, most: f64) -> Result<()> {
+    let expected = format!("a number from 0 to {most}");
+    match field::<f64>(object, name, &expected)? {
+        Some(value) if !(0.0..=most).contains(&value) => {
+            Err(wrong(name, format!("`{name}` must be {expected}, it is {value}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn positive(object: &Object<'_>, name: &'static str) -> Result<Option<u64>> {
+    let expected = "a whole number of at least 1";
+    match field::<u64>(object, name, expected)? {
+        Some(0) => Err(wrong(name, format!("`{name}` must be {expected}"))),
+        value => Ok(value),
+    }
+}
+
+/// A choice names a tool that is on offer.
+fn tool_choice(object: &Object<'_>) -> Result<()> {
+    let Some(choice) = field::<Value>(object, "tool_choice", "a string or an object")? else { return Ok(()) };
+    if let Some(word) = choice.as_str() {
+        return match word {
+            "none" | "auto" | "required" => Ok(()),
+            _ => Err(wrong("tool_choice", "`tool_choice` is none, auto, required or one tool".to_owned())),
+        };
+    }
+    let Some(name) = choice["function"]["name"].as_str() else { return Ok(()) };
+    #[derive(Deserialize)]
+    struct Tool<'a> {
+        #[serde(borrow, default)]
+        function: Option<Function<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Function<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    }
+    let tools: Vec<Tool<'_>> = field(object, "tools", "an array of tools")?.unwrap_or_default();
+    if tools.iter().any(|tool| tool.function.as_ref().is_some_and(|f| f.name == name)) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(64).collect();
+    let why = format!("`tool_choice` names the function `{shown}`, which is not among `tools`");
+    Err(wrong("tool_choice", why))
+}
+
+/// Checks a request for vectors.
+pub(super) fn embed(object: &Object<'_>) -> Result<()> {
+    let expected = "a text, or an array of at least one text";
+    let wrong_input = || wrong("input", format!("`input` must be {expected}"));
+    let raw = object.get("input").ok_or_else(wrong_input)?;
+    if !raw.starts_with('"') {
+        let items: Vec<IgnoredAny> = serde_json::from_str(raw).map_err(|_| wrong_input())?;
+        if items.is_empty() {
+            return Err(wrong_input());
+        }
+    }
+    positive(object, "dimensions")?;
+    match field::<Cow<'_, str>>(object, "encoding_format", "float or base64")?.as_deref() {
+        None | Some("float" | "base64") => Ok(()),
+        Some(_) => Err(wrong("encoding_format", "`encoding_format` must be float or base64".to_owned())),
+    }
+}

@@ -1,0 +1,196 @@
+//! The top level of a JSON object, borrowed: every member's name, and its value as the bytes that came.
+//!
+//! This is what lets a body be routed without being understood, and patched without being rebuilt. Nothing
+//! here recurses: nested values are only scanned.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// An object's members in their order; of a name that comes twice, both.
+#[derive(Debug)]
+pub(super) struct Object<'a> {
+    text: &'a str,
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads `bytes`, which must be one well-formed JSON object.
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
+        let Members(members) = serde_json::from_str(text)?;
+        Ok(Object { text, members })
+    }
+
+    /// The value of `name` as it came, unless it is missing or null.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        self.raw(name).filter(|raw| *raw != "null")
+    }
+
+    /// The value of `name` as it came, null too. Of several, the last one, as most readers have it.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
+        self.members.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| raw.get())
+    }
+
+    /// The value of `name`, if it is there and can be read as a `T`.
+    pub(super) fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        self.get(name).and_then(|raw| serde_json::from_str(raw).ok())
+    }
+
+    /// The value of `name` as text, if it is a string.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.read::<Cow<'a, str>>(name).map(Cow::into_owned)
+    }
+
+    /// The names of the members, in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_ref())
+    }
+
+    /// Whether a name comes twice, so that two readers could see two different objects.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        let mut names: Vec<&str> = self.names().collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Where the value of `name` is.
+    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
+        let raw = self.raw(name)?;
+        let start = (raw.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        Some(start..start + raw.len())
+    }
+
+    /// Begins a copy of the object that differs in a few places.
+    pub(super) fn patch(&self) -> Patch<'_, 'a> {
+        Patch { object: self, edits: Vec::new(), added: String::new() }
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(Name(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+/// A member's name; borrowed unless it has escapes. (A bare `Cow` would always be owned.)
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A copy in the making. What is not replaced, inserted or added leaves as it came.
+pub(super) struct Patch<'o, 'a> {
+    object: &'o Object<'a>,
+    edits: Vec<(Range<usize>, String)>,
+    added: String,
+}
+
+impl Patch<'_, '_> {
+    /// Sets `name` to `value`, which is JSON.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        match self.object.place(name) {
+            Some(place) => self.edits.push((place, value)),
+            None => {
+                let comma = if self.object.members.is_empty() && self.added.is_empty() { "" } else { "," };
+                self.added.push_str(&format!("{comma}{}:{value}", quoted(name)));
+            }
+        }
+    }
+
+    /// Inserts `text` right after the opening bracket of `name`'s value.
+    pub(super) fn insert_first(&mut self, name: &str, text: String) {
+        if let Some(place) = self.object.place(name) {
+            self.edits.push((place.start + 1..place.start + 1, text));
+        }
+    }
+
+    /// The copy.
+    pub(super) fn finish(mut self) -> Bytes {
+        let text = self.object.text;
+        if !self.added.is_empty() {
+            let end = text.rfind('}').unwrap_or(text.len());
+            self.edits.push((end..end, self.added));
+        }
+        self.edits.sort_by_key(|(place, _)| place.start);
+        let more: usize = self.edits.iter().map(|(_, new)| new.len()).sum();
+        let mut out = String::with_capacity(text.len() + more);
+        let mut from = 0;
+        for (place, new) in &self.edits {
+            out.push_str(text.get(from..place.start).unwrap_or_default());
+            out.push_str(new);
+            from = place.end;
+        }
+        out.push_str(text.get(from..).unwrap_or_default());
+        out.into()
+    }
+}
+
+/// `text` as a JSON string.
+pub(super) fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_patched_changes() {
+        let text = r#" { "a\u0062" : [ 1 , {"model":"inner"} ], "model":"m" ,"n" : null } "#;
+        let object = Object::parse(text.as_bytes()).unwrap();
+        assert_eq!(object.names().collect::<Vec<_>>(), ["ab", "model", "n"]);
+        assert_eq!((object.get("n"), object.raw("n")), (None, Some("null")));
+        let mut patch = object.patch();
+        patch.set("x", "1".to_owned());
+        patch.set("model", quoted("a \"b\""));
+        patch.insert_first("ab", "0,".to_owned());
+        patch.set("y", "2".to_owned());
+        let expect =
+            r#" { "a\u0062" : [0, 1 , {"model":"inner"} ], "model":"a \"b\"" ,"n" : null ,"x":1,"y":2} "#;
+        assert_eq!(patch.finish(), expect);
+        let empty = Object::parse(b"{}").unwrap();
+        let mut patch = empty.patch();
+        patch.set("x", "1".to_owned());
+        assert_eq!(patch.finish(), r#"{"x":1}"#);
+    }
+
+    #[test]
+    fn malformed_and_ambiguous_bodies_are_seen() {
+        let wrong: [&[u8]; 6] = [b"", b"{", b"[]", b"{\"a\":1}x", b"{\"a\":\"\xff\"}", b"{\"a\":[1,]}"];
+        for bytes in wrong {
+            assert!(Object::parse(bytes).is_err(), "{bytes:?}");
+        }
+        let twice = Object::parse(br#"{"model":"a","m\u006fdel":"b"}"#).unwrap();
+        assert!(twice.is_ambiguous());
+        assert_eq!(twice.text("model").as_deref(), Some("b"));
+        assert!(!Object::parse(br#"{"a":1,"b":1}"#).unwrap().is_ambiguous());
+    }
+
+    #[test]
+    fn depth_cannot_overflow_the_stack() {
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
+        assert!(Object::parse(deep.as_bytes()).is_ok());
+    }
+}

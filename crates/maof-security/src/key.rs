@@ -1,0 +1,106 @@
+//! One API key: how it is made, and what is kept of it.
+//!
+//! A key is `maof_` and 256 random bits in URL-safe base64. Only its SHA-256 is kept. A fast hash is right
+//! here: slow ones protect secrets that can be guessed, and nobody guesses 256 bits.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use maof_core::{Error, Grant, Name, Principal, Result, Role, Secret};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde::{Deserialize, Serialize};
+
+/// What every key begins with, so that leaks can be searched for.
+pub const KEY_PREFIX: &str = "maof_";
+
+const HASH_PREFIX: &str = "sha256:";
+
+/// The SHA-256 of a key.
+pub(crate) type Hash = [u8; 32];
+
+pub(crate) fn hash_of(key: &str) -> Hash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+    hash
+}
+
+/// What is kept of a key: its hash, and whom it stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyEntry {
+    /// The key's name, for logs and budgets.
+    pub name: Name,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub hash: String,
+    /// Whose data and money.
+    pub tenant: Name,
+    /// The person or program.
+    pub user: Name,
+    /// The service level. Default `default`.
+    #[serde(default = "default_tier")]
+    pub tier: Name,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// Which agents it may use. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agents: Option<Vec<Name>>,
+}
+
+fn default_tier() -> Name {
+    // `unwrap_or_else` never runs: the literal is a name.
+    Name::new("default").unwrap_or_else(|_| Principal::local().tier.clone())
+}
+
+impl KeyEntry {
+    /// Makes a key. It is given once; the entry keeps its hash.
+    ///
+    /// # Errors
+    /// `internal` when the operating system gives no randomness.
+    pub fn generate(name: Name, tenant: Name, user: Name, roles: Vec<Role>) -> Result<(Secret, KeyEntry)> {
+        let mut random = [0_u8; 32];
+        SystemRandom::new()
+            .fill(&mut random)
+            .map_err(|_| Error::internal("the operating system gave no randomness for a key"))?;
+        let key = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+        let hex: String = hash_of(&key).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{HASH_PREFIX}{hex}");
+        let entry = KeyEntry { name, hash, tenant, user, tier: default_tier(), roles, agents: None };
+        Ok((Secret::new(key), entry))
+    }
+
+    /// The hash's bytes.
+    ///
+    /// # Errors
+    /// `invalid_request` when it is not written as it should be.
+    pub(crate) fn digest(&self) -> Result<Hash> {
+        let wrong = || {
+            let why =
+                format!("the key `{}` has no hash of the form sha256:<64 hexadecimal digits>", self.name);
+            Error::invalid_request(why).param("hash")
+        };
+        let hex = self
+            .hash
+            .strip_prefix(HASH_PREFIX)
+            .filter(|h| h.len() == 64 && h.is_ascii())
+            .ok_or_else(wrong)?;
+        let mut hash = [0; 32];
+        for (byte, place) in hash.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&hex[place..place + 2], 16).map_err(|_| wrong())?;
+        }
+        Ok(hash)
+    }
+
+    /// Whom it stands for.
+    pub(crate) fn principal(&self) -> Arc<Principal> {
+        Arc::new(Principal {
+            tenant: self.tenant.clone(),
+            user: self.user.clone(),
+            key: Some(self.name.clone()),
+            tier: self.tier.clone(),
+            roles: self.roles.clone(),
+            grant: self.agents.clone().map_or(Grant::Any, Grant::Only),
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! Who gets in with which key.
+#![allow(clippy::unwrap_used)]
+
+use maof_core::{ErrorKind, Name, Role};
+use proptest::prelude::*;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn entry(text: &str) -> (maof_core::Secret, KeyEntry) {
+    KeyEntry::generate(name(text), name("acme"), name("build"), vec![Role::User]).unwrap()
+}
+
+#[test]
+fn a_key_leads_to_its_principal_and_no_other() {
+    let ((a, mut first), (b, second)) = (entry("a"), entry("b"));
+    first.agents = Some(vec![name("lexicon")]);
+    let keyring = Keyring::from_entries(vec![first, second]).unwrap();
+    let principal = keyring.authenticate(a.expose()).unwrap();
+    assert_eq!(principal.key, Some(name("a")));
+    assert!(principal.grant.allows("lexicon") && !principal.grant.allows("bayes"));
+    assert!(keyring.authenticate(b.expose()).unwrap().grant.allows("bayes"));
+    keyring.replace(vec![]).unwrap();
+    assert!(keyring.authenticate(a.expose()).is_err());
+}
+
+#[test]
+fn a_refusal_says_nothing_of_the_key() {
+    let keyring = Keyring::from_entries(vec![entry("a").1]).unwrap();
+    let long = format!("maof_{}", "x".repeat(10_000));
+    for key in ["", "maof_", "maof_SECRETPROBE", "sk-SECRETPROBE", " ", "maof_\u{0}", &long] {
+        let error = keyring.authenticate(key).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        assert!(!format!("{error:?}").contains("SECRETPROBE"));
+    }
+}
+
+#[test]
+fn a_key_file_keeps_hashes_only_and_is_the_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.json");
+    let (key, first) = entry("a");
+    Keyring::from_entries(vec![first]).unwrap().save(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains(key.expose()) && text.contains("sha256:"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert!(Keyring::load(&path).unwrap().authenticate(key.expose()).is_ok());
+}
+
+#[test]
+fn a_malformed_key_file_is_refused_by_file_and_field() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.json");
+    let check = |text: &str, field: &str| {
+        std::fs::write(&path, text).unwrap();
+        let error = Keyring::load(&path).unwrap_err();
+        assert!(error.message().contains("keys.json"), "{error}");
+        assert_eq!(error.field(), Some(field), "{error}");
+    };
+    let key = |more: &str| {
+        format!(
+            "{{\"version\": 1, \"keys\": [{{\"name\": \"a\", \"tenant\": \"t\", \"user\": \"u\", {more}}}]}}"
+        )
+    };
+    check("{", "keys");
+    check("{\"version\": 2, \"keys\": []}", "version");
+    check(&key("\"roles\": [\"user\"], \"hash\": \"md5:1\""), "keys[0].hash");
+    check(&key("\"roles\": [], \"hash\": \"sha256:00\""), "keys[0].roles");
+    check(&key("\"roles\": [\"king\"], \"hash\": \"x\""), "keys");
+    assert_eq!(Keyring::load(&dir.path().join("nope")).unwrap_err().kind(), ErrorKind::NotFound);
+    let (_, twice) = entry("a");
+    assert!(Keyring::from_entries(vec![twice.clone(), twice]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn nothing_made_up_gets_in(text in ".{0,80}", tail in "[A-Za-z0-9_-]{43}") {
+        let keyring = Keyring::from_entries(vec![entry("a").1]).unwrap();
+        prop_assert!(keyring.authenticate(&text).is_err());
+        prop_assert!(keyring.authenticate(&format!("maof_{tail}")).is_err());
+    }
+}

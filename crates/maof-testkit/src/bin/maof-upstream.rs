@@ -1,0 +1,48 @@
+//! The scripted upstream as a process of its own: `maof-upstream [--port N] [--script JSON|@FILE]`.
+//!
+//! Prints its port on one line, then serves until it is killed. `GET /__stats` tells what it has received.
+#![allow(clippy::print_stdout, reason = "the test that starts it reads the port")]
+
+use std::process::ExitCode;
+
+use maof_testkit::{Script, Upstream};
+
+struct Options {
+    port: u16,
+    script: Script,
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options { port: 0, script: Script::default() };
+    while let Some(flag) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--port" => options.port = value.parse().map_err(|_| format!("`{value}` is no port"))?,
+            "--script" => {
+                let text = match value.strip_prefix('@') {
+                    Some(path) => std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?,
+                    None => value,
+                };
+                options.script = serde_json::from_str(&text).map_err(|e| format!("--script: {e}"))?;
+            }
+            _ => return Err(format!("there is no option {flag}; there are --port and --script")),
+        }
+    }
+    Ok(options)
+}
+
+#[tokio::main]
+#[allow(clippy::print_stderr, reason = "a program's own error")]
+async fn main() -> ExitCode {
+    let options = match options(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("maof-upstream: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let upstream = Upstream::start_on(options.port, options.script).await;
+    println!("{}", upstream.address().port());
+    upstream.run().await;
+    ExitCode::SUCCESS
+}

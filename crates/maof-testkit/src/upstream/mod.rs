@@ -1,0 +1,120 @@
+//! A scripted upstream: an OpenAI-compatible server on loopback that answers deterministically, misbehaves
+//! as it is told, and counts what it received.
+//!
+//! A chat is answered with `echo: ` and the text of the last message; a text's vector follows from its hash.
+//! The same server runs in process ([`Upstream::start`]) and as a program (`maof-upstream`).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use maof_testkit::{Act, Script, Upstream};
+//! let script = Script::default().model("flaky", [Act::status(500), Act::Ok]);
+//! let upstream = Upstream::start(script).await;
+//! assert!(upstream.base_url().starts_with("http://127.0.0.1:"));
+//! assert_eq!(upstream.stats().requests, 0);
+//! # }
+//! ```
+
+mod answer;
+mod connection;
+mod script;
+mod server;
+mod stats;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use answer::vector;
+pub use script::{Act, Script};
+pub use stats::{Received, Stats};
+
+/// A scripted upstream that runs until it is dropped.
+#[derive(Debug)]
+pub struct Upstream {
+    address: SocketAddr,
+    state: Arc<server::State>,
+    task: JoinHandle<()>,
+}
+
+impl Upstream {
+    /// Starts on a free port of 127.0.0.1.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    pub async fn start(script: Script) -> Upstream {
+        Self::start_on(0, script).await
+    }
+
+    /// Starts on `port` of 127.0.0.1; 0 takes a free one.
+    ///
+    /// # Panics
+    /// When the port cannot be had.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "there is no builder here; the task ends when it is dropped"
+    )]
+    pub async fn start_on(port: u16, script: Script) -> Upstream {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port of 127.0.0.1");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let state = Arc::new(server::State::new(script));
+        let task = tokio::spawn(server::serve(listener, Arc::clone(&state)));
+        Upstream { address, state, task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL for clients, which ends in `/v1`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// What it has counted so far.
+    pub fn stats(&self) -> Stats {
+        self.state.stats()
+    }
+
+    /// The latest requests, oldest first; at most 256.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received()
+    }
+
+    /// Replaces the script; counts go on.
+    pub fn play(&self, script: Script) {
+        self.state.play(script);
+    }
+
+    /// Waits until `wanted` holds of the counts.
+    ///
+    /// # Panics
+    /// When it does not within ten seconds.
+    pub async fn until(&self, wanted: impl Fn(&Stats) -> bool) -> Stats {
+        for _ in 0..1000 {
+            let stats = self.stats();
+            if wanted(&stats) {
+                return stats;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("the upstream's counts never became what the test waits for: {:?}", self.stats())
+    }
+
+    /// Runs until it is dropped.
+    pub async fn run(mut self) {
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;
