@@ -1,8 +1,10 @@
-"""Makes the files of this folder from two packages of the Python package index; see README.md.
+"""Makes the files of this folder from two Python packages and a folder of statements; see README.md.
 
     pip download --no-deps --no-binary :all: vaderSentiment==3.3.2
     pip download --no-deps vega_datasets==0.9.0
-    python prepare.py vaderSentiment-3.3.2.tar.gz vega_datasets-0.9.0-py3-none-any.whl
+    python prepare.py vaderSentiment-3.3.2.tar.gz vega_datasets-0.9.0-py3-none-any.whl STATEMENTS
+
+STATEMENTS is a folder with the statements of the Federal Open Market Committee as YYYYMMDD.txt.
 """
 
 import io
@@ -16,6 +18,8 @@ HERE = Path(__file__).parent
 CLEAR = 0.5
 # Articles of which a document is made whole.
 DOCUMENTS = 6
+# After the attacks of 2001, at the low of 2003, and from the first cut to the bottom of the crisis of 2008.
+STATEMENTS = ("20010917", "20030625", "20070918", "20081029", "20081216", "20090318")
 
 
 def fnv(text: str) -> int:
@@ -35,7 +39,7 @@ def rows(archive: tarfile.TarFile, name: str):
             yield parts[0], float(parts[1]), snippet
 
 
-def main(vader: str, vega: str) -> None:
+def main(vader: str, vega: str, statements: str) -> None:
     outer = tarfile.open(vader)
     member = next(m for m in outer.getmembers() if m.name.endswith("hutto_ICWSM_2014.tar.gz"))
     archive = tarfile.open(fileobj=io.BytesIO(outer.extractfile(member).read()))
@@ -51,6 +55,9 @@ def main(vader: str, vega: str) -> None:
                 continue
             label = "positive" if mean > 0 else "negative"
             (held if outside else train).append((f"{genre[:3]}_{key}", label, snippet))
+    # A few sentences stand in two articles.
+    judged = {text.lower() for _, _, text in held}
+    train = [row for row in train if row[2].lower() not in judged]
     for name, part in (("news_heldout", held), ("train", train)):
         with open(HERE / f"{name}.tsv", "w", encoding="utf-8", newline="\n") as out:
             out.write("id\tlabel\ttext\n")
@@ -58,6 +65,11 @@ def main(vader: str, vega: str) -> None:
     longest = sorted(articles.items(), key=lambda item: (-len(item[1]), item[0]))[:DOCUMENTS]
     for number, (_, sentences) in enumerate(sorted(longest), 1):
         (HERE / f"editorial_{number}.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
+    for date in STATEMENTS:
+        lines = (Path(statements) / f"{date}.txt").read_text(encoding="utf-8").strip().splitlines()
+        text = "\n".join(line.rstrip() for line in lines) + "\n"
+        name = f"statement_{date[:4]}-{date[4:6]}-{date[6:]}.txt"
+        (HERE / name).write_text(text, encoding="utf-8")
     with zipfile.ZipFile(vega) as wheel:
         (HERE / "stocks.csv").write_bytes(wheel.read("vega_datasets/_data/stocks.csv"))
 

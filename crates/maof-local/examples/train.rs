@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use maof_local::sentiment::{Bayes, Calibration, Example, Linear, Measured, Method, lexicon};
+use maof_local::sentiment::{Bayes, Calibration, Example, Linear, Measured, Method, Vote, lexicon};
 
 const FOLDS: usize = 5;
 const METHODS: [&str; 3] = ["lexicon", "bayes", "linear"];
@@ -118,12 +118,19 @@ fn measure(validated: &Scores, judged: &Scores, trained_on: usize) -> Measured {
         ((*name).to_owned(), method)
     });
     let methods: BTreeMap<String, Method> = methods.collect();
-    let votes = votes(&METHODS.map(|name| methods[name]), judged);
+    let of_each = METHODS.map(|name| methods[name]);
+    let (validated_votes, mut judged_votes) = (votes(&of_each, validated), votes(&of_each, judged));
+    let both = validated_votes.into_iter().map(|(name, accuracy)| {
+        let held_out = judged_votes.remove(&name).unwrap_or_default();
+        (name, Vote { accuracy, held_out })
+    });
+    let votes = both.collect();
     let [news, ..] = validated;
     let [held, ..] = judged;
     Measured { version: 1, trained_on, validated_on: news.len(), held_out: held.len(), methods, votes }
 }
 
+/// Shares that votes of all three methods get right.
 fn votes(methods: &[Method; 3], [lexicon, bayes, linear]: &Scores) -> BTreeMap<String, f64> {
     let log_odds = |p: f64| (p / (1.0 - p)).ln();
     let mut right: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
@@ -163,8 +170,8 @@ fn report(measured: &Measured) {
     for (name, method) in &measured.methods {
         println!("{name:<16} {:>15.4}  {:>8.4}", method.accuracy, method.held_out);
     }
-    for (name, held_out) in &measured.votes {
-        println!("{name:<16} {:>15}  {held_out:>8.4}", "");
+    for (name, vote) in &measured.votes {
+        println!("{name:<16} {:>15.4}  {:>8.4}", vote.accuracy, vote.held_out);
     }
     println!("The authors of the lexicon's method gathered these ratings, which favours it.");
 }

@@ -8,43 +8,48 @@ use std::collections::BTreeMap;
 use maof_core::Result;
 use serde_json::{Value, json};
 
-use crate::text::{is_stop_word, words};
+use crate::text::{is_stop_word, paragraphs, words};
 
 const KEEP: usize = 8;
 /// Words that a phrase may have.
 const LONGEST: usize = 4;
 
-/// The eight phrases that stand out most.
+/// The eight phrases that stand out most; of equals, the first by the alphabet.
 pub(crate) fn answer(text: &str) -> Result<Value> {
     let phrases = candidates(text);
-    let mut frequency: BTreeMap<&str, f64> = BTreeMap::new();
-    let mut degree: BTreeMap<&str, f64> = BTreeMap::new();
+    // Of each word: how often it is there, and how many words its phrases have together.
+    let mut known: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for phrase in &phrases {
         for word in phrase {
-            *frequency.entry(word).or_default() += 1.0;
-            *degree.entry(word).or_default() += phrase.len() as f64;
+            let (frequency, degree) = known.entry(word).or_default();
+            *frequency += 1.0;
+            *degree += phrase.len() as f64;
         }
     }
-    let mut scored: BTreeMap<String, f64> = BTreeMap::new();
-    for phrase in &phrases {
-        let score = phrase.iter().map(|w| degree[w.as_str()] / frequency[w.as_str()]).sum();
-        scored.insert(phrase.join(" "), score);
-    }
+    let score =
+        |word: &String| known.get(word.as_str()).map_or(0.0, |(frequency, degree)| degree / frequency);
+    let scored: BTreeMap<String, f64> =
+        phrases.iter().map(|phrase| (phrase.join(" "), phrase.iter().map(score).sum())).collect();
     let mut ranked: Vec<(String, f64)> = scored.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let phrases = ranked
+    // The sort is stable, and the phrases come by the alphabet.
+    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    ranked.truncate(KEEP);
+    let told = ranked
         .into_iter()
-        .take(KEEP)
         .map(|(phrase, score)| json!({"phrase": phrase, "score": (score * 100.0).round() / 100.0}));
-    Ok(json!({"phrases": phrases.collect::<Vec<_>>()}))
+    Ok(json!({"phrases": told.collect::<Vec<_>>()}))
 }
 
+/// Runs of at most four words without a stop word, a number or punctuation between them.
 fn candidates(text: &str) -> Vec<Vec<String>> {
+    const PUNCTUATION: [char; 16] =
+        ['.', ',', ';', ':', '!', '?', '(', ')', '[', ']', '"', '“', '”', '-', '–', '—'];
+    let paragraphs = paragraphs(text);
     let mut found = Vec::new();
-    for piece in text.split(['.', ',', ';', ':', '!', '?', '(', ')', '"', '\n', '-']) {
+    for piece in paragraphs.iter().flat_map(|paragraph| paragraph.split(PUNCTUATION)) {
         let mut phrase: Vec<String> = Vec::new();
         for word in words(piece) {
-            let breaks = is_stop_word(&word) || word.chars().all(|c| c.is_ascii_digit()) || word.len() < 3;
+            let breaks = is_stop_word(&word) || word.chars().all(char::is_numeric) || word.len() < 3;
             if breaks {
                 found.push(std::mem::take(&mut phrase));
             } else {
@@ -58,7 +63,6 @@ fn candidates(text: &str) -> Vec<Vec<String>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -69,5 +73,18 @@ mod tests {
         let phrases: Vec<&str> =
             answer["phrases"].as_array().unwrap().iter().map(|p| p["phrase"].as_str().unwrap()).collect();
         assert_eq!(phrases, ["linear equations", "linear systems", "systems", "numbers"]);
+    }
+
+    #[test]
+    fn a_line_break_does_not_break_a_phrase_and_an_empty_line_does() {
+        let check = |text: &str, expect: &[&str]| {
+            let answer = answer(text).unwrap();
+            let found: Vec<&str> =
+                answer["phrases"].as_array().unwrap().iter().map(|p| p["phrase"].as_str().unwrap()).collect();
+            assert_eq!(found, expect);
+        };
+        check("the federal\nfunds rate", &["federal funds rate"]);
+        check("federal\n\nfunds", &["federal", "funds"]);
+        check("to be or not to be", &[]);
     }
 }

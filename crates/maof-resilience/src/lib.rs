@@ -21,6 +21,8 @@ mod config;
 pub mod retry;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod tests;
 pub mod timeout;
 
 pub use config::Config;

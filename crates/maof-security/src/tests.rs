@@ -84,6 +84,6 @@ proptest! {
     fn nothing_made_up_gets_in(text in ".{0,80}", tail in "[A-Za-z0-9_-]{43}") {
         let keyring = Keyring::from_entries(vec![entry("a").1]).unwrap();
         prop_assert!(keyring.authenticate(&text).is_err());
-        prop_assert!(keyring.authenticate(&format!("maof_{tail}")).is_err());
+        prop_assert!(keyring.authenticate(&["maof_", &tail].concat()).is_err());
     }
 }

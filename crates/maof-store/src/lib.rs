@@ -1,1 +1,23 @@
-//! Remembers: memory and SQLite behind the store ports.
+//! Remembers: runs and their journals, the ledger, the audit trail; in memory and in SQLite.
+//!
+//! One contract suite a port (in `maof-testkit`) runs on both, so that what holds of one holds of the other.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use maof_core::{Journal as _, Principal, RunFilter};
+//! let store = maof_store::MemoryStore::default();
+//! let runs = store.runs(&Principal::local().tenant, RunFilter::default()).await?;
+//! assert!(runs.is_empty());
+//! # Ok::<(), maof_core::Error>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod accounts;
+mod config;
+mod fair;
+mod memory;
+mod sqlite;
+
+pub use config::{Config, Durability};
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;

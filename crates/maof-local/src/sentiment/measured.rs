@@ -22,10 +22,10 @@ pub struct Measured {
     pub held_out: usize,
     /// By the name of the method.
     pub methods: BTreeMap<String, Method>,
-    /// Share of the held-out part that votes of all three got right, by the name of the vote: `majority`,
-    /// `weighted` (by the log odds of the cross-validated accuracies), `pooled` (mean of the log odds that the
-    /// methods gave for each text) and, to compare, `always_negative`.
-    pub votes: BTreeMap<String, f64>,
+    /// Votes of all three, by name: `majority`, `weighted` (by the log odds of the accuracies), `pooled` (the
+    /// sign of the sum of the log odds that the methods gave for each text) and, to compare,
+    /// `always_negative`.
+    pub votes: BTreeMap<String, Vote>,
 }
 
 /// What is known of one method.
@@ -39,6 +39,16 @@ pub struct Method {
     pub held_out: f64,
     /// From its raw score to a probability.
     pub calibration: Calibration,
+}
+
+/// How often a vote is right.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vote {
+    /// In cross-validation, as [`Method::accuracy`].
+    pub accuracy: f64,
+    /// On the held-out part.
+    pub held_out: f64,
 }
 
 impl Measured {

@@ -31,7 +31,7 @@ mod verdict;
 pub use bayes::Bayes;
 pub use calibration::Calibration;
 pub use linear::Linear;
-pub use measured::{Measured, Method, measured};
+pub use measured::{Measured, Method, Vote, measured};
 pub use model::Example;
 pub(crate) use verdict::{by_bayes, by_lexicon, by_linear};
 

@@ -10,8 +10,8 @@
 const MOST: usize = 1000;
 /// What keys and account ids of known providers begin with.
 const KEYS: [&str; 18] = [
-    "sk-", "sk_", "pk-", "pk_", "rk-", "gsk_", "xai-", "hf_", "r8_", "ghp_", "nvapi-", "AIza", "AKIA", "ya29.", "eyJ",
-    "org-", "proj_", "pplx-",
+    "sk-", "sk_", "pk-", "pk_", "rk-", "gsk_", "xai-", "hf_", "r8_", "ghp_", "nvapi-", "AIza", "AKIA",
+    "ya29.", "eyJ", "org-", "proj_", "pplx-",
 ];
 /// Last labels that make a dotted word a host.
 const ENDINGS: [&str; 14] =
@@ -87,7 +87,10 @@ mod tests {
         check("localhost:11434 refused", "[host] refused");
         check("(key=AIzaSyA1234567)", "(key=[key])");
         check("for org-AbCdEf12 on model gpt-4o-mini", "for [key] on model gpt-4o-mini");
-        check("messages.0.content: 'x' is too long (4.5 > 3.0)", "messages.0.content: 'x' is too long (4.5 > 3.0)");
+        check(
+            "messages.0.content: 'x' is too long (4.5 > 3.0)",
+            "messages.0.content: 'x' is too long (4.5 > 3.0)",
+        );
         check("see user@example.com", "see [host]");
         check(&"a1".repeat(30), "[key]");
         check("", "");

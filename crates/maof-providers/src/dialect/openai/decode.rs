@@ -101,15 +101,12 @@ fn chat(body: &[u8]) -> Result<ChatAnswer> {
     }
     let choice = |choice: ChoiceBody| {
         Ok(Choice {
-            message: message::decode(choice.message, malformed)?,
+            message: message::decode(choice.message, |why| malformed(why))?,
             finish: choice.finish_reason.as_deref().map(wire::finish_of),
             rest: choice.rest,
         })
     };
-    Ok(ChatAnswer {
-        choices: body.choices.into_iter().map(choice).collect::<Result<_>>()?,
-        rest: body.rest,
-    })
+    Ok(ChatAnswer { choices: body.choices.into_iter().map(choice).collect::<Result<_>>()?, rest: body.rest })
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use maof_core::{
-    Body, Call, ChatRequest, EmbedRequest, Error, Message, Operation, Outgoing, OutputFormat, Result, Speaker,
-    ToolChoice, ToolSpec, Wire,
+    Body, Call, ChatRequest, EmbedRequest, Error, Message, Operation, Outgoing, OutputFormat, Result,
+    Speaker, ToolChoice, ToolSpec, Wire,
 };
 use serde_json::{Map, Value, json};
 

@@ -15,8 +15,20 @@ use super::{OpenAi, message};
 
 /// The fields that are about the exchange, or have a noun of their own. The others go into `rest`.
 const CHAT: [&str; 14] = [
-    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p",
-    "stop", "n", "seed", "tools", "tool_choice", "response_format",
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "n",
+    "seed",
+    "tools",
+    "tool_choice",
+    "response_format",
 ];
 
 pub(super) fn read(dialect: &'static OpenAi, operation: Operation, body: Bytes) -> Result<Body> {
@@ -64,8 +76,8 @@ pub(super) fn chat(body: &[u8]) -> Result<ChatRequest> {
     let messages: Vec<&RawValue> = field(&object, "messages", "an array")?.unwrap_or_default();
     let messages = messages.iter().enumerate().map(|(at, raw)| {
         let at = format!("messages[{at}]");
-        let message: wire::Message =
-            serde_json::from_str(raw.get()).map_err(|e| wrong(at.clone(), format!("`{at}` is malformed: {e}")))?;
+        let message: wire::Message = serde_json::from_str(raw.get())
+            .map_err(|e| wrong(at.clone(), format!("`{at}` is malformed: {e}")))?;
         message::decode(message, |why| wrong(at.clone(), why.to_owned()))
     });
     let mut chat = ChatRequest { messages: messages.collect::<Result<_>>()?, ..ChatRequest::default() };

@@ -39,14 +39,7 @@ pub(super) fn decode(message: wire::Message, wrong: impl Fn(&str) -> Error) -> R
             None => drop(rest.insert("tool_calls".to_owned(), value)),
         }
     }
-    Ok(Message {
-        speaker,
-        parts,
-        tool_calls,
-        tool_call_id: message.tool_call_id,
-        name: message.name,
-        rest,
-    })
+    Ok(Message { speaker, parts, tool_calls, tool_call_id: message.tool_call_id, name: message.name, rest })
 }
 
 /// The calls, if all of them are of functions.

@@ -32,8 +32,8 @@ mod wire;
 
 use bytes::Bytes;
 use maof_core::{
-    Answer, Body, Call, ChatRequest, Decoder, Dialect, EmbedRequest, Encoder, Envelope, Error, Operation, Outgoing,
-    Response, Result,
+    Answer, Body, Call, ChatRequest, Decoder, Dialect, EmbedRequest, Encoder, Envelope, Error, Operation,
+    Outgoing, Response, Result,
 };
 
 /// The dialect's name.

@@ -158,7 +158,8 @@ impl UsageCounts {
     pub(super) fn usage(&self) -> Usage {
         let prompt = self.prompt_tokens.or(self.total_tokens).unwrap_or(0);
         let completion = self.completion_tokens.unwrap_or(0);
-        let cached = self.prompt_tokens_details.as_ref().and_then(|d| d.cached_tokens).unwrap_or(0).min(prompt);
+        let cached =
+            self.prompt_tokens_details.as_ref().and_then(|d| d.cached_tokens).unwrap_or(0).min(prompt);
         // Some providers count reasoning beside the completion, and only the total tells.
         let beside = match (self.prompt_tokens, self.completion_tokens, self.total_tokens) {
             (Some(p), Some(c), Some(total)) => total.saturating_sub(p.saturating_add(c)),

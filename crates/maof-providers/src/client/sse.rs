@@ -1,0 +1,222 @@
+//! Server-sent events from bytes, cut anywhere (WHATWG HTML, section 9.2).
+
+use bytes::{Bytes, BytesMut};
+use maof_core::{Error, Result};
+
+/// One event of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its payload: the `data` lines, joined by line feeds.
+    pub data: Bytes,
+    /// The event as it came, the blank line included; always ends in a line feed.
+    pub raw: Bytes,
+}
+
+/// Takes bytes and gives events: the same ones, however the bytes were cut.
+#[derive(Debug)]
+pub struct Events {
+    buffer: BytesMut,
+    /// How far the buffer has been looked through.
+    seen: usize,
+    /// Where the line begins that is being looked at.
+    line: usize,
+    /// Whether a line feed that comes next belongs to the carriage return before it.
+    after_return: bool,
+    begun: bool,
+    most: usize,
+}
+
+impl Events {
+    /// For events of at most `most` bytes.
+    pub fn new(most: usize) -> Self {
+        Events { buffer: BytesMut::new(), seen: 0, line: 0, after_return: false, begun: false, most }
+    }
+
+    /// Takes more bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next event that is complete. Comments and events without data are passed over.
+    ///
+    /// # Errors
+    /// `protocol` when an event is larger than allowed.
+    #[allow(clippy::should_implement_trait, reason = "an iterator could not be fed between two items")]
+    pub fn next(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let Some(end) = self.block()? else { return Ok(None) };
+            let block = self.buffer.split_to(end);
+            (self.seen, self.line) = (0, 0);
+            if let Some(frame) = frame(block) {
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    /// What is left when the bytes have ended: an event whose blank line is missing.
+    pub fn rest(&mut self) -> Option<Frame> {
+        let mut block = self.buffer.split();
+        (self.seen, self.line) = (0, 0);
+        block.extend_from_slice(b"\n\n");
+        frame(block)
+    }
+
+    /// Where the first block ends, if its blank line is there.
+    fn block(&mut self) -> Result<Option<usize>> {
+        if !self.skip_mark() {
+            return Ok(None);
+        }
+        while let Some(byte) = self.buffer.get(self.seen).copied() {
+            let joined = std::mem::replace(&mut self.after_return, byte == b'\r') && byte == b'\n';
+            if joined && self.seen == 0 {
+                // The second half of a line ending whose first half ended the block before.
+                let _ = self.buffer.split_to(1);
+                continue;
+            }
+            self.seen += 1;
+            if joined {
+                self.line = self.seen;
+            } else if byte == b'\n' || byte == b'\r' {
+                let blank = self.seen - self.line == 1;
+                self.line = self.seen;
+                if blank {
+                    return self.bounded(self.seen).map(Some);
+                }
+            }
+        }
+        self.bounded(self.seen).map(|_| None)
+    }
+
+    fn bounded(&self, length: usize) -> Result<usize> {
+        if length <= self.most {
+            return Ok(length);
+        }
+        Err(Error::protocol(format!("an event of the upstream's stream is larger than {} bytes", self.most)))
+    }
+
+    /// Passes over a byte order mark at the very beginning; false while it may still be one.
+    fn skip_mark(&mut self) -> bool {
+        const MARK: &[u8] = b"\xef\xbb\xbf";
+        if !self.begun {
+            if self.buffer.len() < MARK.len() && MARK.starts_with(&self.buffer) {
+                return false;
+            }
+            self.begun = true;
+            if self.buffer.starts_with(MARK) {
+                let _ = self.buffer.split_to(MARK.len());
+            }
+        }
+        true
+    }
+}
+
+fn frame(mut block: BytesMut) -> Option<Frame> {
+    let mut name = None;
+    let mut data: Option<BytesMut> = None;
+    for line in block.as_ref().split(|byte: &u8| *byte == b'\n' || *byte == b'\r') {
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let (field, value) = line.split_at(colon);
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match field {
+            b"event" => name = Some(String::from_utf8_lossy(value).into_owned()),
+            b"data" => match &mut data {
+                None => data = Some(value.into()),
+                Some(data) => {
+                    data.extend_from_slice(b"\n");
+                    data.extend_from_slice(value);
+                }
+            },
+            _ => {}
+        }
+    }
+    if block.last() == Some(&b'\r') {
+        // Its line feed comes later, if at all; readers that look for one shall find it.
+        block.extend_from_slice(b"\n");
+    }
+    Some(Frame { name: name.filter(|name| !name.is_empty()), data: data?.freeze(), raw: block.freeze() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(pieces: &[&[u8]]) -> Vec<Frame> {
+        let mut events = Events::new(64);
+        let mut frames = Vec::new();
+        for piece in pieces {
+            events.push(piece);
+            while let Some(frame) = events.next().unwrap() {
+                frames.push(frame);
+            }
+        }
+        frames.extend(events.rest());
+        frames
+    }
+
+    #[test]
+    fn events_are_read_as_the_standard_says() {
+        let check = |text: &str, expect: &[(Option<&str>, &str)]| {
+            let got = all(&[text.as_bytes()]);
+            let got: Vec<_> =
+                got.iter().map(|f| (f.name.as_deref(), std::str::from_utf8(&f.data).unwrap())).collect();
+            assert_eq!(got, expect, "{text:?}");
+        };
+        check("data: a\n\n", &[(None, "a")]);
+        check("\u{feff}data: a\n\n", &[(None, "a")]);
+        check("data:a\r\rdata:  b\r\r", &[(None, "a"), (None, " b")]);
+        check("event: e\r\ndata: a\r\ndata: b\r\n\r\n", &[(Some("e"), "a\nb")]);
+        check(": comment\n\nid: 1\nretry: 5\n\ndata\n\n", &[(None, "")]);
+        check("data: a\n\n\n\n\ndata: b", &[(None, "a"), (None, "b")]);
+        check("event: e\n\n", &[]);
+        check("dataset: 1\n\n", &[]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn the_bytes_of_an_event_are_kept_up_to_its_blank_line() {
+        let raw: Vec<_> = all(&[b"data: a\n\n: c\ndata: b\r\n\r\n"]).into_iter().map(|f| f.raw).collect();
+        assert_eq!(raw, [&b"data: a\n\n"[..], b": c\ndata: b\r\n\r\n"]);
+    }
+
+    #[test]
+    fn an_event_is_given_as_soon_as_its_blank_line_is_there() {
+        let mut events = Events::new(64);
+        events.push(b"data: a\r\n\r");
+        assert!(events.next().unwrap().is_some(), "the line feed must not be waited for");
+        events.push(b"\ndata: b\r\n\r\n");
+        assert_eq!(events.next().unwrap().unwrap().data, "b");
+        assert_eq!(events.rest(), None);
+    }
+
+    #[test]
+    fn an_event_without_end_is_refused() {
+        let mut events = Events::new(64);
+        events.push(&[b'a'; 64]);
+        assert!(events.next().unwrap().is_none());
+        events.push(b"a");
+        assert!(events.next().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_bytes_gives_the_same_events(
+            lines in prop::collection::vec("(data|event|id|:| |é|x)?(: ?)?[a-zé😀]{0,5}(\n|\r|\r\n|\n\n|\r\r|\r\n\r\n)", 0..8),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let text = lines.concat();
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            let whole = all(&[bytes]);
+            prop_assert_eq!(&whole, &all(&pieces));
+            prop_assert_eq!(&whole, &all(&single));
+        }
+    }
+}

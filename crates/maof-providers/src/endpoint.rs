@@ -1,0 +1,323 @@
+//! An endpoint at a provider: encodes a call, sends it, decodes the answer, whole or streamed.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, stream};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use maof_core::{
+    Call, Card, Clock, Decoder, Endpoint, Error, ErrorKind, Event, Operation, Reply, Result, Retry,
+};
+
+use crate::client::{Answer, BodyStream, Events, Http, Pooled, Request};
+use crate::profile::{Profile, ProviderConfig};
+
+/// Bytes that are read of an answer that says no.
+const MAX_ERROR_BYTES: u64 = 64 << 10;
+/// How much larger a streamed answer may be than a whole one: every token has a frame around it.
+const STREAM_FACTOR: u64 = 8;
+/// How long the end of a body is waited for after the last frame, so that its connection can be used again.
+const LINGER: Duration = Duration::from_millis(100);
+/// The longest wait that an upstream may ask for; what is longer is as good as never.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// A model at a provider.
+#[derive(Debug)]
+pub struct HttpEndpoint {
+    card: Card,
+    profile: &'static Profile,
+    base_url: String,
+    headers: HeaderMap,
+    limits: Limits,
+    http: Arc<dyn Http>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    idle: Duration,
+    reply: u64,
+    frame: usize,
+}
+
+impl HttpEndpoint {
+    /// An endpoint with connections of its own. `clock` tells how far away a date is that an upstream names.
+    ///
+    /// # Errors
+    /// As [`ProviderConfig::validate`].
+    pub fn new(card: Card, provider: &ProviderConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        let http = Pooled::new(&provider.base_url()?, provider.connect_timeout())?;
+        Self::with_http(card, provider, clock, Arc::new(http))
+    }
+
+    /// An endpoint that shares the connections of `http` with others of its provider.
+    ///
+    /// # Errors
+    /// As [`ProviderConfig::validate`].
+    pub fn with_http(
+        card: Card,
+        provider: &ProviderConfig,
+        clock: Arc<dyn Clock>,
+        http: Arc<dyn Http>,
+    ) -> Result<Self> {
+        provider.validate()?;
+        let limits = Limits {
+            idle: Duration::from_millis(provider.idle_timeout_ms),
+            reply: provider.max_reply_bytes,
+            frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
+        };
+        Ok(HttpEndpoint {
+            card,
+            profile: provider.profile()?,
+            base_url: provider.base_url()?,
+            headers: provider.request_headers()?,
+            limits,
+            http,
+            clock,
+        })
+    }
+
+    fn request(&self, call: &Call, streamed: bool) -> Result<Request> {
+        let outgoing = self.profile.dialect.encode(call, &self.card.model)?;
+        let mut headers = self.headers.clone();
+        if streamed {
+            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+            // A compressor would hold frames back.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        } else {
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        }
+        if let Some(effect) = call.provenance.effect.as_deref().filter(|_| self.profile.idempotency)
+            && let Ok(key) = HeaderValue::from_str(effect)
+        {
+            headers.insert("idempotency-key", key);
+        }
+        Ok(Request { url: format!("{}{}", self.base_url, outgoing.path), headers, body: outgoing.body })
+    }
+
+    async fn whole(&self, operation: Operation, answer: Answer) -> Result<Reply> {
+        expect_type(&answer.headers, &["application/json", "+json"])?;
+        let body = self.collect(answer.body, self.limits.reply).await?;
+        self.profile.dialect.decode(operation, body).map(Reply::whole)
+    }
+
+    /// The reply's first event is waited for, so that an upstream that fails before it can be asked again.
+    async fn streamed(&self, call: &Call, answer: Answer) -> Result<Reply> {
+        if is_type(&answer.headers, "application/json") {
+            // Some servers say no with a status of success and without a stream.
+            let body = self.collect(answer.body, self.limits.reply).await?;
+            self.profile.dialect.decode(call.operation(), body)?;
+            return Err(Error::protocol("the upstream answered as a whole where a stream was asked for"));
+        }
+        expect_type(&answer.headers, &["text/event-stream"])?;
+        let mut frames = Frames {
+            body: answer.body,
+            events: Events::new(self.limits.frame),
+            decoder: self.profile.dialect.decoder(call),
+            idle: self.limits.idle,
+            left: self.limits.reply.saturating_mul(STREAM_FACTOR),
+            state: State::Open,
+        };
+        let first = match frames.next().await {
+            Some(first) => Some(Ok(first?)),
+            None => None,
+        };
+        let rest = stream::unfold(frames, |mut frames| async move {
+            let item = frames.next().await?;
+            Some((item, frames))
+        });
+        Ok(Reply::stream(Box::pin(stream::iter(first).chain(rest))))
+    }
+
+    async fn failed(&self, answer: Answer) -> Error {
+        let wait = wait_of(&answer.headers, self.clock.now().as_secs());
+        // A body that does not come changes nothing: the status alone says enough.
+        let body = self.collect(answer.body, MAX_ERROR_BYTES).await.unwrap_or_default();
+        let error = self.profile.dialect.decode_error(answer.status, &body);
+        let limited = answer.status == 429 && error.kind() == ErrorKind::RateLimited;
+        let resting = answer.status >= 500 && error.kind() == ErrorKind::Unavailable;
+        match wait {
+            Some(wait) if limited || resting => error.retry_is(Retry::After(wait)),
+            _ => error,
+        }
+    }
+
+    async fn collect(&self, mut body: BodyStream, most: u64) -> Result<Bytes> {
+        let mut whole = BytesMut::new();
+        while let Some(bytes) = next_bytes(&mut body, self.limits.idle).await {
+            let bytes = bytes?;
+            if whole.len() as u64 + bytes.len() as u64 > most {
+                return Err(too_large(most));
+            }
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+#[async_trait]
+impl Endpoint for HttpEndpoint {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    async fn call(&self, call: Call) -> Result<Reply> {
+        let streamed = call.stream && call.operation() == Operation::Chat;
+        let request = self.request(&call, streamed)?;
+        let answer = self.http.send(request).await?;
+        match (answer.status, streamed) {
+            (200..=299, true) => self.streamed(&call, answer).await,
+            (200..=299, false) => self.whole(call.operation(), answer).await,
+            _ => Err(self.failed(answer).await),
+        }
+    }
+}
+
+/// Where the reading of a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Frames may come.
+    Open,
+    /// The body has ended; the decoder has not been asked whether the answer has.
+    Ended,
+    /// Nothing comes any more.
+    Over,
+}
+
+/// The events of a streamed answer. Dropping it closes the connection.
+struct Frames {
+    body: BodyStream,
+    events: Events,
+    decoder: Box<dyn Decoder>,
+    idle: Duration,
+    left: u64,
+    state: State,
+}
+
+impl Frames {
+    async fn next(&mut self) -> Option<Result<Event>> {
+        let item = self.try_next().await;
+        if !matches!(item, Ok(Some(_))) {
+            self.state = State::Over;
+        }
+        item.transpose()
+    }
+
+    async fn try_next(&mut self) -> Result<Option<Event>> {
+        while self.state == State::Open {
+            while let Some(frame) = self.events.next()? {
+                let event = self.decoder.frame(frame.name.as_deref(), &frame.data, frame.raw)?;
+                if event.is_some() {
+                    return Ok(event);
+                }
+                // The one terminator in use that is no JSON. Servers need not close after it.
+                if &frame.data[..] == b"[DONE]" {
+                    self.linger().await;
+                    self.state = State::Ended;
+                    break;
+                }
+            }
+            if self.state == State::Open
+                && let Some(event) = self.read().await?
+            {
+                return Ok(Some(event));
+            }
+        }
+        match self.state {
+            State::Over => Ok(None),
+            _ => {
+                self.state = State::Over;
+                self.decoder.close()
+            }
+        }
+    }
+
+    /// Takes more bytes; at their end, the event whose blank line is missing.
+    async fn read(&mut self) -> Result<Option<Event>> {
+        match next_bytes(&mut self.body, self.idle).await {
+            Some(Ok(bytes)) => {
+                let most = self.left;
+                self.left = most.checked_sub(bytes.len() as u64).ok_or_else(|| too_large(most))?;
+                self.events.push(&bytes);
+                Ok(None)
+            }
+            Some(Err(error)) => {
+                // An answer that was all there is not lost because the connection was not closed properly.
+                self.state = State::Over;
+                self.decoder.close().map_err(|_| error)
+            }
+            None => {
+                self.state = State::Ended;
+                match self.events.rest() {
+                    Some(frame) => self.decoder.frame(frame.name.as_deref(), &frame.data, frame.raw),
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    async fn linger(&mut self) {
+        let body = &mut self.body;
+        let rest = async { while let Some(Ok(_)) = body.next().await {} };
+        let _ = tokio::time::timeout(LINGER, rest).await;
+    }
+}
+
+async fn next_bytes(body: &mut BodyStream, idle: Duration) -> Option<Result<Bytes>> {
+    match tokio::time::timeout(idle, body.next()).await {
+        Ok(item) => item,
+        Err(_) => {
+            let why =
+                format!("the upstream sent nothing for {} ms in the middle of its answer", idle.as_millis());
+            Some(Err(Error::timed_out(why)))
+        }
+    }
+}
+
+fn too_large(most: u64) -> Error {
+    Error::protocol(format!("the upstream's answer is larger than {most} bytes")).retry_is(Retry::Elsewhere)
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
+    media_type(headers).is_some_and(|given| given == wanted)
+}
+
+/// A body of another type is not what the API promises: mostly a proxy's or a portal's page.
+fn expect_type(headers: &HeaderMap, endings: &[&str]) -> Result<()> {
+    match media_type(headers) {
+        Some(given) if !endings.iter().any(|ending| given.ends_with(ending)) => {
+            let shown: String = given.chars().take(64).collect();
+            Err(Error::protocol("the upstream's answer has another content type than its API promises")
+                .because(format!("content type {shown}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How long the upstream wants to be left alone: milliseconds, seconds, or a date.
+fn wait_of(headers: &HeaderMap, now: i64) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str, unit: f64| {
+        let value = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0)?;
+        Some(Duration::from_secs_f64((value * unit).min(MAX_WAIT.as_secs_f64())))
+    };
+    if let Some(wait) = text("retry-after-ms").and_then(|text| number(text, 0.001)) {
+        return Some(wait);
+    }
+    let value = text(RETRY_AFTER.as_str())?;
+    number(value, 1.0).or_else(|| {
+        let date = httpdate::parse_http_date(value).ok()?;
+        let then = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
+        Some(Duration::from_secs(u64::try_from(then.saturating_sub(now)).unwrap_or(0)).min(MAX_WAIT))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! Profiles: what is known of a provider, as data; and the configuration of one.
+//!
+//! ```
+//! use maof_providers::{Profile, ProviderConfig};
+//! assert_eq!(Profile::find("ollama").and_then(|p| p.base_url), Some("http://127.0.0.1:11434/v1"));
+//! let error = ProviderConfig { profile: "opnai".to_owned(), ..ProviderConfig::default() }.validate().unwrap_err();
+//! assert_eq!(error.field(), Some("profile"));
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use maof_core::{Dialect, Error, Result, Secret};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::client::Pooled;
+use crate::dialect::openai::{COMPATIBLE, OPENAI};
+
+/// A provider as data. A new one is a row in [`Profile::ALL`].
+#[derive(Debug)]
+pub struct Profile {
+    /// Its name in configuration.
+    pub name: &'static str,
+    /// Where its API is, unless that differs from one installation to the next.
+    pub base_url: Option<&'static str>,
+    /// How it speaks.
+    pub dialect: &'static dyn Dialect,
+    /// Whether it answers nobody without a key.
+    pub needs_key: bool,
+    /// Whether it understands `Idempotency-Key`.
+    pub idempotency: bool,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [&'static Profile; 3] = [
+        &Profile {
+            name: "openai",
+            base_url: Some("https://api.openai.com/v1"),
+            dialect: &OPENAI,
+            needs_key: true,
+            idempotency: true,
+        },
+        &Profile {
+            name: "ollama",
+            base_url: Some("http://127.0.0.1:11434/v1"),
+            dialect: &COMPATIBLE,
+            needs_key: false,
+            idempotency: false,
+        },
+        &Profile {
+            name: "openai_compatible",
+            base_url: None,
+            dialect: &COMPATIBLE,
+            needs_key: false,
+            idempotency: true,
+        },
+    ];
+
+    /// The profile called `name`.
+    pub fn find(name: &str) -> Option<&'static Profile> {
+        Profile::ALL.into_iter().find(|profile| profile.name == name)
+    }
+}
+
+/// A provider that is asked.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderConfig {
+    /// Which kind of provider: `openai`, `ollama` or `openai_compatible`. Default `openai_compatible`.
+    pub profile: String,
+    /// Where its API is, up to and including `/v1`. Default: where the profile's provider has it;
+    /// `openai_compatible` has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The key, sent as `Authorization: Bearer`; write it as `${NAME}`. Default: none. Never shown.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub api_key: Option<Secret>,
+    /// Further headers of every request. Default: none. Their values are never shown.
+    #[serde(serialize_with = "masked")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub headers: BTreeMap<String, Secret>,
+    /// Milliseconds that connecting may take. Default 10,000.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds that may pass without a byte of an answer that has begun. Default 60,000.
+    pub idle_timeout_ms: u64,
+    /// Bytes that a whole answer may have, decompressed; a streamed one may have eight times as many.
+    /// Default 33,554,432 (32 MiB).
+    pub max_reply_bytes: u64,
+    /// Bytes that one frame of a stream may have. Default 1,048,576 (1 MiB).
+    pub max_frame_bytes: u64,
+}
+
+impl Default for ProviderConfig {
+    fn default() -> Self {
+        ProviderConfig {
+            profile: "openai_compatible".to_owned(),
+            base_url: None,
+            api_key: None,
+            headers: BTreeMap::new(),
+            connect_timeout_ms: 10_000,
+            idle_timeout_ms: 60_000,
+            max_reply_bytes: 32 << 20,
+            max_frame_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Names only: a header may carry a key as well.
+fn masked<S: Serializer>(headers: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.keys().map(|name| (name, "***")))
+}
+
+impl ProviderConfig {
+    /// Checks what can be checked without asking the provider.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the field.
+    pub fn validate(&self) -> Result<()> {
+        let profile = self.profile()?;
+        Pooled::new(&self.base_url()?, self.connect_timeout())?;
+        if profile.needs_key && self.api_key.is_none() {
+            let why =
+                format!("the profile `{}` needs an `api_key`, such as ${{OPENAI_API_KEY}}", profile.name);
+            return Err(Error::invalid_request(why).param("api_key"));
+        }
+        let positive = [
+            ("connect_timeout_ms", self.connect_timeout_ms),
+            ("idle_timeout_ms", self.idle_timeout_ms),
+            ("max_reply_bytes", self.max_reply_bytes),
+            ("max_frame_bytes", self.max_frame_bytes),
+        ];
+        if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            return Err(Error::invalid_request(format!("`{field}` must be at least 1")).param(field));
+        }
+        self.request_headers().map(drop)
+    }
+
+    /// The profile that is named.
+    ///
+    /// # Errors
+    /// `invalid_request` when there is none of that name.
+    pub fn profile(&self) -> Result<&'static Profile> {
+        Profile::find(&self.profile).ok_or_else(|| {
+            let known = Profile::ALL.map(|profile| profile.name).join(", ");
+            Error::invalid_request(format!("there is no profile `{}`; there are {known}", self.profile))
+                .param("profile")
+        })
+    }
+
+    /// Where the API is, without a slash at the end.
+    pub(crate) fn base_url(&self) -> Result<String> {
+        let own = self.base_url.as_deref().or(self.profile()?.base_url);
+        let url = own.ok_or_else(|| {
+            Error::invalid_request("`base_url` is missing: where is the API, up to and including /v1?")
+                .param("base_url")
+        })?;
+        if url.contains(['?', '#', '@']) {
+            let why = "`base_url` must have no query, fragment, user or password; keys go into `api_key` or `headers`";
+            return Err(Error::invalid_request(why).param("base_url"));
+        }
+        Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    /// The headers of every request.
+    pub(crate) fn request_headers(&self) -> Result<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(key) = &self.api_key {
+            let value = secret_value(&format!("Bearer {}", key.expose().trim()));
+            headers.insert(AUTHORIZATION, value.ok_or_else(|| unusable("api_key".to_owned()))?);
+        }
+        for (name, value) in &self.headers {
+            let field = || unusable(format!("headers.{name}"));
+            let header: HeaderName = name.parse().map_err(|_| field())?;
+            headers.insert(header, secret_value(value.expose()).ok_or_else(field)?);
+        }
+        Ok(headers)
+    }
+}
+
+fn secret_value(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn unusable(field: String) -> Error {
+    Error::invalid_request(format!(
+        "`{field}` cannot be sent as an HTTP header: use visible ASCII in one line"
+    ))
+    .param(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_named_by_field() {
+        let check = |json: &str, expect: Option<&str>| {
+            let config: ProviderConfig = serde_json::from_str(json).unwrap();
+            let field = config.validate().err().map(|e| e.field().unwrap_or("?").to_owned());
+            assert_eq!(field.as_deref(), expect, "{json}");
+        };
+        check(r#"{"profile":"ollama"}"#, None);
+        check(r#"{"profile":"openai","api_key":"k"}"#, None);
+        check(r#"{"base_url":"https://h.example/v1/","headers":{"x-a":"b"}}"#, None);
+        check(r#"{"profile":"openai"}"#, Some("api_key"));
+        check(r#"{"profile":"opnai"}"#, Some("profile"));
+        check(r#"{}"#, Some("base_url"));
+        check(r#"{"base_url":"h.example"}"#, Some("base_url"));
+        check(r#"{"base_url":"ftp://h.example"}"#, Some("base_url"));
+        check(r#"{"base_url":"https://k@h.example"}"#, Some("base_url"));
+        check(r#"{"profile":"ollama","api_key":"a\nb"}"#, Some("api_key"));
+        check(r#"{"profile":"ollama","headers":{"a b":"c"}}"#, Some("headers.a b"));
+        check(r#"{"profile":"ollama","idle_timeout_ms":0}"#, Some("idle_timeout_ms"));
+        assert!(serde_json::from_str::<ProviderConfig>(r#"{"apikey":"k"}"#).is_err());
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let json = r#"{"profile":"openai","api_key":"sk-secret1","headers":{"x-key":"sk-secret2"}}"#;
+        let config: ProviderConfig = serde_json::from_str(json).unwrap();
+        let headers = config.request_headers().unwrap();
+        let shown = format!("{config:?} {} {headers:?}", serde_json::to_string(&config).unwrap());
+        assert!(!shown.contains("sk-secret"), "{shown}");
+        assert!(shown.contains("x-key"));
+    }
+}

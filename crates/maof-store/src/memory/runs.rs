@@ -1,0 +1,260 @@
+//! Runs and their journals in memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use async_trait::async_trait;
+use maof_core::{
+    Batch, Beat, Claim, Error, Journal, Name, NewRun, Record, Result, Run, RunFilter, RunId, RunState,
+    Timestamp,
+};
+
+use super::MemoryStore;
+use crate::fair::Fair;
+
+/// Ended runs that are kept; the oldest go first.
+const ENDED: usize = 100_000;
+/// Runs that one list shows at most.
+pub(crate) const LONGEST_LIST: u32 = 1_000;
+
+#[derive(Debug)]
+struct Kept {
+    run: Run,
+    records: Vec<Record>,
+    place: i64,
+    lease_until: Timestamp,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    kept: BTreeMap<RunId, Kept>,
+    queue: BTreeSet<(i64, RunId)>,
+    running: BTreeSet<RunId>,
+    ended: std::collections::VecDeque<RunId>,
+    keys: HashMap<(Name, String), RunId>,
+    fair: Fair,
+}
+
+impl Runs {
+    fn mine(&self, tenant: &Name, run: RunId) -> Result<&Kept> {
+        let found = self.kept.get(&run).filter(|kept| kept.run.task.principal.tenant == *tenant);
+        found.ok_or_else(|| no_such(run))
+    }
+
+    fn end(&mut self, run: RunId) {
+        self.running.remove(&run);
+        self.ended.push_back(run);
+        if self.ended.len() > ENDED
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.kept.remove(&oldest);
+            self.keys.retain(|_, kept| *kept != oldest);
+        }
+    }
+
+    fn take(&mut self, claim: &Claim<'_>, id: RunId) -> Option<Run> {
+        let kept = self.kept.get_mut(&id)?;
+        if kept.run.state == RunState::Queued {
+            self.queue.remove(&(kept.place, id));
+            self.fair.claimed(kept.place, kept.run.task.priority);
+        }
+        kept.run.state = RunState::Running;
+        kept.run.fence += 1;
+        kept.run.claims += 1;
+        kept.run.updated = claim.now;
+        kept.lease_until = claim.now.plus(claim.lease);
+        self.running.insert(id);
+        Some(kept.run.clone())
+    }
+}
+
+/// The error of a run that is not there, or not the tenant's.
+pub(crate) fn no_such(run: RunId) -> Error {
+    Error::not_found(format!("there is no task {run}")).param("id")
+}
+
+/// The error of who writes with an old fence or over another's records.
+pub(crate) fn fenced(run: RunId) -> Error {
+    Error::conflict(format!("the run {run} belongs to another worker now"))
+}
+
+/// The same key is the same run, unless it asks for something else.
+pub(crate) fn same_task(known: &Run, new: &NewRun) -> Result<()> {
+    let same = known.task.task_type == new.task.task_type
+        && known.task.content == new.task.content
+        && known.version == new.version;
+    match same {
+        true => Ok(()),
+        false => {
+            let why = "this idempotency key was used for another task; use a new one";
+            Err(Error::conflict(why).param("Idempotency-Key"))
+        }
+    }
+}
+
+/// A run as it is accepted.
+pub(crate) fn fresh(new: &NewRun) -> Run {
+    Run {
+        id: new.id,
+        workflow: new.workflow.clone(),
+        version: new.version.clone(),
+        task: new.task.clone(),
+        state: RunState::Queued,
+        claims: 0,
+        fence: 0,
+        seq: new.records.len() as u64,
+        cancel: false,
+        created: new.at,
+        updated: new.at,
+        result: None,
+        failure: None,
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryStore {
+    async fn accept(&self, new: NewRun) -> Result<Run> {
+        let mut runs = self.runs.lock();
+        let tenant = new.task.principal.tenant.clone();
+        if let Some(key) = &new.idempotency_key {
+            let known = runs.keys.get(&(tenant.clone(), key.clone()));
+            if let Some(known) = known.and_then(|id| runs.kept.get(id)) {
+                same_task(&known.run, &new)?;
+                return Ok(known.run.clone());
+            }
+        }
+        if runs.kept.contains_key(&new.id) {
+            return Err(Error::conflict(format!("there is a run {} already", new.id)));
+        }
+        let run = fresh(&new);
+        let place = runs.fair.place(&tenant, new.task.priority);
+        let numbered = (1..).zip(new.records);
+        let records = numbered.map(|(seq, bytes)| Record { seq, at: new.at, bytes }).collect();
+        if let Some(key) = new.idempotency_key {
+            runs.keys.insert((tenant, key), new.id);
+        }
+        runs.queue.insert((place, new.id));
+        let kept = Kept { run: run.clone(), records, place, lease_until: Timestamp::default() };
+        runs.kept.insert(new.id, kept);
+        Ok(run)
+    }
+
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Run>> {
+        let mut runs = self.runs.lock();
+        let known = |runs: &Runs, id: &RunId| {
+            let version = runs.kept.get(id).map(|k| &k.run.version);
+            claim.only.is_none_or(|only| only == *id)
+                && version.is_some_and(|v| claim.versions.iter().any(|known| known == v))
+        };
+        let expired = runs
+            .running
+            .iter()
+            .filter(|id| runs.kept.get(id).is_some_and(|k| k.lease_until <= claim.now) && known(&runs, id));
+        let queued = runs.queue.iter().map(|(_, id)| id).filter(|id| known(&runs, id));
+        let wanted: Vec<RunId> = expired.chain(queued).take(claim.limit as usize).copied().collect();
+        Ok(wanted.into_iter().filter_map(|id| runs.take(&claim, id)).collect())
+    }
+
+    async fn load(&self, tenant: &Name, run: RunId) -> Result<Vec<Record>> {
+        Ok(self.runs.lock().mine(tenant, run)?.records.clone())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        let mut runs = self.runs.lock();
+        let kept = runs.kept.get_mut(&batch.run).ok_or_else(|| fenced(batch.run))?;
+        let mine =
+            kept.run.state == RunState::Running && kept.run.fence == batch.fence && kept.run.seq == batch.seq;
+        if !mine {
+            return Err(fenced(batch.run));
+        }
+        for bytes in batch.records {
+            kept.run.seq += 1;
+            kept.records.push(Record { seq: kept.run.seq, at: batch.at, bytes });
+        }
+        kept.run.updated = batch.at;
+        if let Some(finished) = batch.finished {
+            kept.run.state = finished.state;
+            kept.run.result = finished.result;
+            kept.run.failure = finished.failure;
+            runs.end(batch.run);
+        }
+        Ok(())
+    }
+
+    async fn heartbeat(&self, mine: &[(RunId, i64)], until: Timestamp) -> Result<Vec<Beat>> {
+        let mut runs = self.runs.lock();
+        let beat = |&(run, fence): &(RunId, i64)| {
+            let kept = runs.kept.get_mut(&run);
+            match kept.filter(|k| k.run.fence == fence && k.run.state == RunState::Running) {
+                Some(kept) => {
+                    kept.lease_until = until;
+                    Beat { run, cancel: kept.run.cancel, lost: false }
+                }
+                None => Beat { run, cancel: false, lost: true },
+            }
+        };
+        Ok(mine.iter().map(beat).collect())
+    }
+
+    async fn release(&self, run: RunId, fence: i64) -> Result<()> {
+        let mut runs = self.runs.lock();
+        let kept = runs.kept.get_mut(&run).ok_or_else(|| fenced(run))?;
+        if kept.run.state != RunState::Running || kept.run.fence != fence {
+            return Err(fenced(run));
+        }
+        kept.run.state = RunState::Queued;
+        let place = kept.place;
+        runs.running.remove(&run);
+        runs.queue.insert((place, run));
+        Ok(())
+    }
+
+    async fn cancel(&self, tenant: &Name, run: RunId, now: Timestamp) -> Result<bool> {
+        let mut runs = self.runs.lock();
+        let (state, place) = {
+            let kept = runs.mine(tenant, run)?;
+            (kept.run.state, kept.place)
+        };
+        if state.is_final() {
+            return Ok(false);
+        }
+        if let Some(kept) = runs.kept.get_mut(&run) {
+            kept.run.cancel = true;
+            if state == RunState::Queued {
+                kept.run.state = RunState::Cancelled;
+                kept.run.failure = Some(cancelled());
+                kept.run.updated = now;
+            }
+        }
+        if state == RunState::Queued {
+            runs.queue.remove(&(place, run));
+            runs.end(run);
+        }
+        Ok(true)
+    }
+
+    async fn run(&self, tenant: &Name, run: RunId) -> Result<Run> {
+        Ok(self.runs.lock().mine(tenant, run)?.run.clone())
+    }
+
+    async fn runs(&self, tenant: &Name, filter: RunFilter) -> Result<Vec<Run>> {
+        let runs = self.runs.lock();
+        let mine = runs.kept.values().rev().map(|k| &k.run).filter(|run| {
+            run.task.principal.tenant == *tenant
+                && filter.state.is_none_or(|s| s == run.state)
+                && filter.before.is_none_or(|before| run.id < before)
+        });
+        Ok(mine.take(filter.limit.min(LONGEST_LIST) as usize).cloned().collect())
+    }
+
+    async fn records(&self, tenant: &Name, run: RunId, after: u64, limit: u32) -> Result<Vec<Record>> {
+        let runs = self.runs.lock();
+        let records = &runs.mine(tenant, run)?.records;
+        let rest = records.iter().skip(usize::try_from(after).unwrap_or(usize::MAX));
+        Ok(rest.take(limit as usize).cloned().collect())
+    }
+}
+
+/// How a run that was cancelled before it ran has failed.
+pub(crate) fn cancelled() -> maof_core::Failure {
+    Error::cancelled("the task was cancelled").failure()
+}

@@ -1,0 +1,93 @@
+//! The journal's port over the writer and the readers.
+
+use async_trait::async_trait;
+use maof_core::{
+    Audit, AuditRow, Batch, Beat, Claim, Journal, Name, NewRun, Record, Result, Run, RunFilter, RunId,
+    Timestamp,
+};
+
+use super::write::OwnedClaim;
+use super::{SqliteStore, away, open, write};
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn accept(&self, new: NewRun) -> Result<Run> {
+        let writes = self.writes()?;
+        let place = writes.fair.lock().place(&new.task.principal.tenant, new.task.priority);
+        writes.writer.write(true, move |c| write::accept(c, new, place)).await
+    }
+
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Run>> {
+        let writes = self.writes()?;
+        let claim = OwnedClaim::from(claim);
+        let claimed = writes.writer.write(false, move |c| write::claim(c, &claim)).await?;
+        let mut fair = writes.fair.lock();
+        let told = claimed.into_iter().map(|(run, place)| {
+            fair.claimed(place, run.task.priority);
+            run
+        });
+        Ok(told.collect())
+    }
+
+    async fn load(&self, tenant: &Name, run: RunId) -> Result<Vec<Record>> {
+        self.read_records(tenant, run, 0, u32::MAX).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        self.writes()?.writer.write(false, move |c| write::commit(c, &batch)).await
+    }
+
+    async fn heartbeat(&self, runs: &[(RunId, i64)], until: Timestamp) -> Result<Vec<Beat>> {
+        let runs = runs.to_vec();
+        self.writes()?.writer.write(false, move |c| write::heartbeat(c, &runs, until)).await
+    }
+
+    async fn release(&self, run: RunId, fence: i64) -> Result<()> {
+        self.writes()?.writer.write(false, move |c| write::release(c, run, fence)).await
+    }
+
+    async fn cancel(&self, tenant: &Name, run: RunId, now: Timestamp) -> Result<bool> {
+        let tenant = tenant.clone();
+        if let Some(writes) = &self.inner.writes {
+            let ask = move |c: &rusqlite::Connection| write::cancel(c, tenant.as_str(), run, now);
+            return writes.writer.write(true, ask).await;
+        }
+        // Beside whoever works with the file: one short transaction of our own.
+        let path = self.inner.path.clone();
+        let wish = move || -> rusqlite::Result<Result<bool>> {
+            let mut connection = open::connect(&path)?;
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let answer = write::cancel(&transaction, tenant.as_str(), run, now)?;
+            transaction.commit()?;
+            Ok(answer)
+        };
+        tokio::task::spawn_blocking(wish).await.map_err(away)?.map_err(away)?
+    }
+
+    async fn run(&self, tenant: &Name, run: RunId) -> Result<Run> {
+        self.read_run(tenant, run).await
+    }
+
+    async fn runs(&self, tenant: &Name, filter: RunFilter) -> Result<Vec<Run>> {
+        self.read_runs(tenant, filter).await
+    }
+
+    async fn records(&self, tenant: &Name, run: RunId, after: u64, limit: u32) -> Result<Vec<Record>> {
+        self.read_records(tenant, run, after, limit).await
+    }
+}
+
+#[async_trait]
+impl Audit for SqliteStore {
+    fn note(&self, row: AuditRow) {
+        match &self.inner.writes {
+            Some(writes) => writes.writer.hand_over(|rows| rows.audit.push(row)),
+            None => tracing::error!("an audit line was noted where nothing can be written"),
+        }
+    }
+
+    async fn trail(&self, tenant: &Name, limit: u32) -> Result<Vec<AuditRow>> {
+        self.read_trail(tenant, limit).await
+    }
+}

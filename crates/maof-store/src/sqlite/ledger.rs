@@ -1,0 +1,57 @@
+//! The ledger's port: balances in memory, rows behind.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
+
+use super::SqliteStore;
+use super::writer::ROWS;
+
+#[async_trait]
+impl Ledger for SqliteStore {
+    async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
+        let writes = self.writes()?;
+        // Here, and not where rows are handed over, is where a writer that falls behind is waited for.
+        if writes.writer.waiting_rows() > ROWS {
+            self.flush().await?;
+        }
+        writes.accounts.lock().hold(key, charges, now)
+    }
+
+    fn charge(&self, key: &Arc<str>, attempt: Attempt) {
+        let Some(writes) = &self.inner.writes else {
+            tracing::error!("an attempt was charged where nothing can be written");
+            return;
+        };
+        let grown = writes.accounts.lock().charge(key, &attempt);
+        writes.writer.hand_over(|rows| {
+            for (window, amount) in grown {
+                let spent = rows.spent.entry(window).or_insert(0);
+                *spent = spent.saturating_add(amount);
+            }
+            rows.attempts.push(attempt);
+        });
+    }
+
+    fn close(&self, key: &Arc<str>) {
+        if let Some(writes) = &self.inner.writes {
+            writes.accounts.lock().close(key);
+        }
+    }
+
+    async fn balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
+        Ok(self.writes()?.accounts.lock().balance(account, now))
+    }
+
+    async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {
+        self.read_attempts(tenant, run, limit).await
+    }
+
+    async fn flush(&self) -> Result<()> {
+        match &self.inner.writes {
+            Some(writes) => writes.writer.write(true, |_| Ok(Ok(()))).await,
+            None => Ok(()),
+        }
+    }
+}

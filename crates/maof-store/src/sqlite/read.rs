@@ -1,0 +1,113 @@
+//! Reads, through sqlx.
+
+use bytes::Bytes;
+use maof_core::{Attempt, AuditRow, Name, Record, Result, Run, RunFilter, RunId, Timestamp};
+use sqlx::AssertSqlSafe;
+
+use super::rows::{COLUMNS, RunRow, damaged, key, number};
+use super::{SqliteStore, away};
+use crate::memory::{LONGEST_LIST, no_such};
+
+impl SqliteStore {
+    pub(super) async fn read_run(&self, tenant: &Name, run: RunId) -> Result<Run> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id WHERE r.id = ? AND r.tenant = ?"
+        );
+        let row = sqlx::query_as::<_, RunRow>(AssertSqlSafe(sql))
+            .bind(key(run))
+            .bind(tenant.as_str())
+            .fetch_optional(&self.inner.reads)
+            .await
+            .map_err(away)?;
+        row.ok_or_else(|| no_such(run))?.into_run()
+    }
+
+    pub(super) async fn read_runs(&self, tenant: &Name, filter: RunFilter) -> Result<Vec<Run>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id \
+             WHERE r.tenant = ?1 AND (?2 IS NULL OR r.state = ?2) AND (?3 IS NULL OR r.id < ?3) \
+             ORDER BY r.id DESC LIMIT ?4"
+        );
+        let rows = sqlx::query_as::<_, RunRow>(AssertSqlSafe(sql))
+            .bind(tenant.as_str())
+            .bind(filter.state.map(number))
+            .bind(filter.before.map(key))
+            .bind(filter.limit.min(LONGEST_LIST))
+            .fetch_all(&self.inner.reads)
+            .await
+            .map_err(away)?;
+        rows.into_iter().map(RunRow::into_run).collect()
+    }
+
+    pub(super) async fn read_records(
+        &self,
+        tenant: &Name,
+        run: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Record>> {
+        let rows = sqlx::query_as::<_, (i64, i64, Vec<u8>)>(
+            "SELECT seq, at, rec FROM journal WHERE run = ?1 AND seq > ?2 \
+             AND EXISTS (SELECT 1 FROM run WHERE id = ?1 AND tenant = ?3) ORDER BY seq LIMIT ?4",
+        )
+        .bind(key(run))
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(tenant.as_str())
+        .bind(limit)
+        .fetch_all(&self.inner.reads)
+        .await
+        .map_err(away)?;
+        if rows.is_empty() {
+            // No records, or no such run: the difference matters.
+            self.read_run(tenant, run).await?;
+        }
+        let record = |(seq, at, bytes): (i64, i64, Vec<u8>)| Record {
+            seq: u64::try_from(seq).unwrap_or(0),
+            at: Timestamp::from_micros(at),
+            bytes: Bytes::from(bytes),
+        };
+        Ok(rows.into_iter().map(record).collect())
+    }
+
+    pub(super) async fn read_attempts(
+        &self,
+        tenant: &Name,
+        run: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<Attempt>> {
+        let rows = sqlx::query_as::<_, (String,)>(
+            "SELECT facts FROM attempt WHERE tenant = ?1 AND (?2 IS NULL OR run = ?2) \
+             ORDER BY began DESC, id DESC LIMIT ?3",
+        )
+        .bind(tenant.as_str())
+        .bind(run.map(key))
+        .bind(limit)
+        .fetch_all(&self.inner.reads)
+        .await
+        .map_err(away)?;
+        rows.into_iter().map(|(facts,)| serde_json::from_str(&facts).map_err(damaged)).collect()
+    }
+
+    pub(super) async fn read_trail(&self, tenant: &Name, limit: u32) -> Result<Vec<AuditRow>> {
+        type Line = (i64, String, String, String, String);
+        let rows = sqlx::query_as::<_, Line>(
+            "SELECT at, user, action, subject, outcome FROM audit WHERE tenant = ? ORDER BY id DESC LIMIT ?",
+        )
+        .bind(tenant.as_str())
+        .bind(limit)
+        .fetch_all(&self.inner.reads)
+        .await
+        .map_err(away)?;
+        let line = |(at, user, action, subject, outcome): Line| {
+            Ok(AuditRow {
+                at: Timestamp::from_micros(at),
+                tenant: tenant.clone(),
+                user: Name::new(&user).map_err(damaged)?,
+                action,
+                subject,
+                outcome,
+            })
+        };
+        rows.into_iter().map(line).collect()
+    }
+}

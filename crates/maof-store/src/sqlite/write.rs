@@ -1,0 +1,246 @@
+//! What is written, statement by statement, within a transaction of the writer.
+
+use bytes::Bytes;
+use maof_core::{Batch, Beat, Claim, Error, NewRun, Result, Run, RunId, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::rows::{COLUMNS, RunRow, key, number, text};
+use super::writer::Rows;
+use crate::memory::{cancelled, fenced, fresh, no_such, same_task};
+
+type Written<T> = rusqlite::Result<Result<T>>;
+
+/// Gives up a job for reasons of its own: nothing was written for it.
+macro_rules! attempt {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return Ok(Err(error)),
+        }
+    };
+}
+
+/// Rows of the ledger and the audit trail that were handed over.
+pub(super) fn rows(c: &Connection, rows: &Rows) -> rusqlite::Result<()> {
+    if rows.len() == 0 {
+        return Ok(());
+    }
+    let mut attempt = c.prepare_cached(
+        "INSERT OR IGNORE INTO attempt (id, tenant, run, began, cost, facts) VALUES (?,?,?,?,?,?)",
+    )?;
+    for row in &rows.attempts {
+        let facts = text(row).unwrap_or_default();
+        let id = row.id.uuid().as_bytes().to_vec();
+        let run = row.run.map(key);
+        attempt.execute(params![
+            id,
+            row.tenant.as_str(),
+            run,
+            row.began.micros(),
+            row.cost.nanos(),
+            facts
+        ])?;
+    }
+    let mut spent = c.prepare_cached(
+        "INSERT INTO account (tenant, name, measure, period, start, spent) VALUES (?,?,?,?,?,?) \
+         ON CONFLICT DO UPDATE SET spent = spent + excluded.spent",
+    )?;
+    for ((account, start), amount) in &rows.spent {
+        let (tenant, name) = (account.tenant.as_str(), account.name.as_str());
+        let (measure, window) = (account.measure.as_str(), account.window.as_str());
+        spent.execute(params![tenant, name, measure, window, start.micros(), amount])?;
+    }
+    let mut audit = c.prepare_cached(
+        "INSERT INTO audit (at, tenant, user, action, subject, outcome) VALUES (?,?,?,?,?,?)",
+    )?;
+    for row in &rows.audit {
+        let (tenant, user) = (row.tenant.as_str(), row.user.as_str());
+        audit.execute(params![row.at.micros(), tenant, user, row.action, row.subject, row.outcome])?;
+    }
+    Ok(())
+}
+
+pub(super) fn accept(c: &Connection, new: NewRun, place: i64) -> Written<Run> {
+    let tenant = new.task.principal.tenant.as_str();
+    if let Some(idempotency) = &new.idempotency_key {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id \
+             WHERE r.tenant = ? AND r.idempotency_key = ?"
+        );
+        let known =
+            c.prepare_cached(&sql)?.query_row(params![tenant, idempotency], RunRow::from_row).optional()?;
+        if let Some(known) = known {
+            let known = attempt!(known.into_run());
+            attempt!(same_task(&known, &new));
+            return Ok(Ok(known));
+        }
+    }
+    let run = fresh(&new);
+    let task = attempt!(text(&run.task));
+    let id = key(run.id);
+    let inserted = c
+        .prepare_cached(
+            "INSERT OR IGNORE INTO run (id, tenant, workflow, version, state, priority, place, seq, created, updated, \
+             idempotency_key) VALUES (?1,?2,?3,?4,0,?5,?6,?7,?8,?8,?9)",
+        )?
+        .execute(params![
+            id,
+            tenant,
+            run.workflow.as_str(),
+            run.version,
+            run.task.priority,
+            place,
+            run.seq as i64,
+            run.created.micros(),
+            new.idempotency_key,
+        ])?;
+    if inserted == 0 {
+        return Ok(Err(Error::conflict(format!("there is a run {} already", run.id))));
+    }
+    c.prepare_cached("INSERT INTO content (run, task) VALUES (?,?)")?.execute(params![id, task])?;
+    append(c, &id, 0, &new.records, new.at)?;
+    Ok(Ok(run))
+}
+
+fn append(c: &Connection, id: &[u8], seq: u64, records: &[Bytes], at: Timestamp) -> rusqlite::Result<()> {
+    let mut insert = c.prepare_cached("INSERT INTO journal (run, seq, at, rec) VALUES (?,?,?,?)")?;
+    for (i, record) in records.iter().enumerate() {
+        insert.execute(params![id, (seq + i as u64 + 1) as i64, at.micros(), &record[..]])?;
+    }
+    Ok(())
+}
+
+/// A claim whose borrowed parts are owned.
+pub(super) struct OwnedClaim {
+    owner: String,
+    limit: u32,
+    now: Timestamp,
+    until: Timestamp,
+    only: Option<RunId>,
+    versions: String,
+}
+
+impl From<Claim<'_>> for OwnedClaim {
+    fn from(claim: Claim<'_>) -> Self {
+        OwnedClaim {
+            owner: claim.owner.to_owned(),
+            limit: claim.limit,
+            now: claim.now,
+            until: claim.now.plus(claim.lease),
+            only: claim.only,
+            versions: serde_json::to_string(claim.versions).unwrap_or_default(),
+        }
+    }
+}
+
+/// Each claimed run with its place in the queue and its priority; two statements, each on its own index.
+pub(super) fn claim(c: &Connection, claim: &OwnedClaim) -> Written<Vec<(Run, i64)>> {
+    let only = claim.only.map(key);
+    let mut ids: Vec<Vec<u8>> = Vec::new();
+    let expired = "SELECT id FROM run WHERE state = 1 AND lease_until <= ?1 AND (?2 IS NULL OR id = ?2) \
+                   AND version IN (SELECT value FROM json_each(?3)) ORDER BY lease_until LIMIT ?4";
+    let queued = "SELECT id FROM run WHERE state = 0 AND ?1 IS NOT NULL AND (?2 IS NULL OR id = ?2) \
+                  AND version IN (SELECT value FROM json_each(?3)) ORDER BY place LIMIT ?4";
+    for sql in [expired, queued] {
+        let room = claim.limit as usize - ids.len();
+        let mut statement = c.prepare_cached(sql)?;
+        let found = statement
+            .query_map(params![claim.now.micros(), only, claim.versions, room as i64], |row| row.get(0))?;
+        for id in found {
+            ids.push(id?);
+        }
+    }
+    let mut take = c.prepare_cached(
+        "UPDATE run SET state = 1, fence = fence + 1, claims = claims + 1, owner = ?2, lease_until = ?3, \
+         updated = ?4 WHERE id = ?1 RETURNING place",
+    )?;
+    let sql = format!("SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id WHERE r.id = ?");
+    let mut read = c.prepare_cached(&sql)?;
+    let mut claimed = Vec::with_capacity(ids.len());
+    for id in ids {
+        let until = claim.until.micros();
+        let place = take.query_row(params![id, claim.owner, until, claim.now.micros()], |row| row.get(0))?;
+        let run = read.query_row(params![id], RunRow::from_row)?;
+        claimed.push((attempt!(run.into_run()), place));
+    }
+    Ok(Ok(claimed))
+}
+
+pub(super) fn commit(c: &Connection, batch: &Batch) -> Written<()> {
+    let id = key(batch.run);
+    let next = batch.seq + batch.records.len() as u64;
+    let (state, failure, result) = match &batch.finished {
+        None => (1, None, None),
+        Some(end) => {
+            let failure = attempt!(end.failure.as_ref().map(text).transpose());
+            let result = attempt!(end.result.as_ref().map(text).transpose());
+            (number(end.state), failure, result)
+        }
+    };
+    // The guard and the change are one statement: who is fenced out changes nothing.
+    let mine = c
+        .prepare_cached(
+            "UPDATE run SET seq = ?4, updated = ?5, state = ?6, failure = ?7 \
+             WHERE id = ?1 AND fence = ?2 AND seq = ?3 AND state = 1",
+        )?
+        .execute(params![
+            id,
+            batch.fence,
+            batch.seq as i64,
+            next as i64,
+            batch.at.micros(),
+            state,
+            failure
+        ])?;
+    if mine == 0 {
+        return Ok(Err(fenced(batch.run)));
+    }
+    if result.is_some() {
+        c.prepare_cached("UPDATE content SET result = ?2 WHERE run = ?1")?.execute(params![id, result])?;
+    }
+    append(c, &id, batch.seq, &batch.records, batch.at)?;
+    Ok(Ok(()))
+}
+
+pub(super) fn heartbeat(c: &Connection, mine: &[(RunId, i64)], until: Timestamp) -> Written<Vec<Beat>> {
+    let mut renew = c.prepare_cached(
+        "UPDATE run SET lease_until = ?3 WHERE id = ?1 AND fence = ?2 AND state = 1 RETURNING cancel",
+    )?;
+    let mut beats = Vec::with_capacity(mine.len());
+    for &(run, fence) in mine {
+        let cancel: Option<bool> =
+            renew.query_row(params![key(run), fence, until.micros()], |row| row.get(0)).optional()?;
+        beats.push(Beat { run, cancel: cancel == Some(true), lost: cancel.is_none() });
+    }
+    Ok(Ok(beats))
+}
+
+pub(super) fn release(c: &Connection, run: RunId, fence: i64) -> Written<()> {
+    let released = c
+        .prepare_cached("UPDATE run SET state = 0, owner = NULL WHERE id = ? AND fence = ? AND state = 1")?
+        .execute(params![key(run), fence])?;
+    Ok(if released == 0 { Err(fenced(run)) } else { Ok(()) })
+}
+
+pub(super) fn cancel(c: &Connection, tenant: &str, run: RunId, now: Timestamp) -> Written<bool> {
+    let state: Option<i64> = c
+        .prepare_cached("SELECT state FROM run WHERE id = ? AND tenant = ?")?
+        .query_row(params![key(run), tenant], |row| row.get(0))
+        .optional()?;
+    let failure = attempt!(text(&cancelled()));
+    match state {
+        None => Ok(Err(no_such(run))),
+        Some(0) => {
+            c.prepare_cached(
+                "UPDATE run SET state = 4, cancel = 1, updated = ?2, failure = ?3 WHERE id = ?1",
+            )?
+            .execute(params![key(run), now.micros(), failure])?;
+            Ok(Ok(true))
+        }
+        Some(1) => {
+            c.prepare_cached("UPDATE run SET cancel = 1 WHERE id = ?")?.execute(params![key(run)])?;
+            Ok(Ok(true))
+        }
+        Some(_) => Ok(Ok(false)),
+    }
+}

@@ -1,0 +1,276 @@
+//! What every journal must do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use maof_core::{
+    Batch, Claim, Error, ErrorKind, Finished, Journal, Name, NewRun, Principal, Result, Run, RunFilter, RunId,
+    RunState, Task, TaskId, Timestamp,
+};
+use serde_json::{Value, json};
+
+type Store = Arc<dyn Journal>;
+
+const T0: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+const LEASE: Duration = Duration::from_secs(30);
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// The time `seconds` after the beginning.
+fn at(seconds: u64) -> Timestamp {
+    T0.plus(Duration::from_secs(seconds))
+}
+
+fn principal(tenant: &str) -> Principal {
+    Principal { tenant: name(tenant), ..(*Principal::local()).clone() }
+}
+
+fn new(number: u128, tenant: &str, priority: i16, content: Value) -> NewRun {
+    let id = uuid::Uuid::from_u128(number);
+    NewRun {
+        id: RunId::from_uuid(id),
+        workflow: name("flow"),
+        version: "v1".to_owned(),
+        task: Task {
+            id: TaskId::from_uuid(id),
+            task_type: name("flow"),
+            content,
+            priority,
+            principal: principal(tenant),
+            deadline: None,
+        },
+        idempotency_key: None,
+        records: vec![Bytes::from_static(b"first")],
+        at: T0,
+    }
+}
+
+async fn accept(store: &Store, number: u128, tenant: &str, priority: i16) -> RunId {
+    store.accept(new(number, tenant, priority, json!(number.to_string()))).await.unwrap().id
+}
+
+async fn claim_at(store: &Store, limit: u32, now: Timestamp) -> Vec<Run> {
+    let versions = ["v1".to_owned()];
+    let claim = Claim { owner: "me", limit, now, lease: LEASE, only: None, versions: &versions };
+    store.claim(claim).await.unwrap()
+}
+
+fn batch(run: &Run, seq: u64, records: &[&'static str]) -> Batch {
+    Batch {
+        run: run.id,
+        fence: run.fence,
+        seq,
+        records: records.iter().map(|r| Bytes::from_static(r.as_bytes())).collect(),
+        finished: None,
+        at: at(1),
+    }
+}
+
+fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
+    result.err().map(|e| e.kind())
+}
+
+/// Idempotency is per tenant.
+pub async fn the_same_key_is_the_same_run_within_a_tenant(store: Store) {
+    let keyed = |number, tenant| NewRun { idempotency_key: Some("k".into()), ..new(number, tenant, 0, json!(1)) };
+    let first = store.accept(keyed(1, "a")).await.unwrap();
+    assert_eq!((first.state, first.seq, first.fence), (RunState::Queued, 1, 0));
+    assert_eq!(store.accept(keyed(2, "a")).await.unwrap().id, first.id);
+    assert_ne!(store.accept(keyed(3, "b")).await.unwrap().id, first.id);
+    assert_eq!(store.runs(&name("a"), RunFilter { limit: 10, ..RunFilter::default() }).await.unwrap().len(), 1);
+}
+
+/// A key is no licence to lose another question.
+pub async fn the_same_key_for_another_task_is_a_conflict(store: Store) {
+    let keyed = |number, content| NewRun { idempotency_key: Some("k".into()), ..new(number, "a", 0, content) };
+    store.accept(keyed(1, json!(1))).await.unwrap();
+    assert_eq!(kind(store.accept(keyed(2, json!(2))).await), Some(ErrorKind::Conflict));
+}
+
+/// Highest first, oldest first among equals.
+pub async fn runs_are_claimed_by_priority_then_age(store: Store) {
+    let low = accept(&store, 1, "a", 0).await;
+    let lower = accept(&store, 2, "a", -5).await;
+    let next = accept(&store, 3, "a", 0).await;
+    let high = accept(&store, 4, "a", 9).await;
+    let first: Vec<RunId> = claim_at(&store, 2, T0).await.iter().map(|r| r.id).collect();
+    assert_eq!(first, [high, low]);
+    let rest: Vec<RunId> = claim_at(&store, 10, T0).await.iter().map(|r| r.id).collect();
+    assert_eq!(rest, [next, lower]);
+    assert!(claim_at(&store, 10, T0).await.is_empty());
+}
+
+/// D09: fair queueing, not priority alone.
+pub async fn a_flood_of_one_tenant_does_not_starve_another(store: Store) {
+    for number in 0..50 {
+        accept(&store, number, "flood", 0).await;
+    }
+    claim_at(&store, 5, T0).await;
+    let late = accept(&store, 100, "other", 0).await;
+    let next: Vec<RunId> = claim_at(&store, 3, T0).await.iter().map(|r| r.id).collect();
+    assert!(next.contains(&late), "{late} waits behind the flood: {next:?}");
+}
+
+/// D08: a worker claims what it has; a command line resumes what it was told to.
+pub async fn only_known_versions_and_the_wished_run_are_claimed(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    let wished = accept(&store, 2, "a", 0).await;
+    store.accept(NewRun { version: "v2".into(), ..new(3, "a", 5, json!(3)) }).await.unwrap();
+    let versions = ["v1".to_owned()];
+    let claim = Claim { owner: "me", limit: 9, now: T0, lease: LEASE, only: Some(wished), versions: &versions };
+    let claimed: Vec<RunId> = store.claim(claim).await.unwrap().iter().map(|r| r.id).collect();
+    assert_eq!(claimed, [wished]);
+    assert_eq!(claim_at(&store, 9, T0).await.len(), 1, "the other version waits for a worker that has it");
+    assert!(store.claim(Claim { only: None, versions: &[], ..claim }).await.unwrap().is_empty());
+}
+
+/// D02: another worker takes over without an operator.
+pub async fn an_expired_lease_is_taken_over_with_a_higher_fence(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    let [first] = &claim_at(&store, 9, at(0)).await[..] else { panic!("one run waits") };
+    assert_eq!((first.state, first.fence, first.claims), (RunState::Running, 1, 1));
+    assert!(claim_at(&store, 9, at(29)).await.is_empty(), "the lease holds");
+    let [second] = &claim_at(&store, 9, at(31)).await[..] else { panic!("the lease has run out") };
+    assert_eq!((second.id, second.fence, second.claims), (first.id, 2, 2));
+}
+
+/// D02: a zombie's late write is fenced out.
+pub async fn a_zombie_and_a_stale_length_are_refused_and_change_nothing(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    let zombie = claim_at(&store, 1, at(0)).await.remove(0);
+    let owner = claim_at(&store, 1, at(60)).await.remove(0);
+    assert_eq!(kind(store.commit(batch(&zombie, 1, &["late"])).await), Some(ErrorKind::Conflict));
+    store.commit(batch(&owner, 1, &["mine"])).await.unwrap();
+    assert_eq!(kind(store.commit(batch(&owner, 1, &["twice"])).await), Some(ErrorKind::Conflict));
+    assert_eq!(kind(store.release(zombie.id, zombie.fence).await), Some(ErrorKind::Conflict));
+    let records = store.load(&name("a"), owner.id).await.unwrap();
+    let said: Vec<&[u8]> = records.iter().map(|r| &r.bytes[..]).collect();
+    assert_eq!(said, [&b"first"[..], b"mine"]);
+}
+
+/// Sequences begin at 1 and have no gaps.
+pub async fn records_come_in_order_and_in_pages(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    let run = claim_at(&store, 1, T0).await.remove(0);
+    store.commit(batch(&run, 1, &["b", "c"])).await.unwrap();
+    store.commit(batch(&run, 3, &["d"])).await.unwrap();
+    let seqs = |records: Vec<maof_core::Record>| records.iter().map(|r| r.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(store.load(&name("a"), run.id).await.unwrap()), [1, 2, 3, 4]);
+    assert_eq!(seqs(store.records(&name("a"), run.id, 1, 2).await.unwrap()), [2, 3]);
+    assert!(store.records(&name("a"), run.id, 4, 9).await.unwrap().is_empty());
+    assert_eq!(store.records(&name("a"), run.id, 2, 1).await.unwrap()[0].at, at(1));
+}
+
+/// What has ended stays as it ended.
+pub async fn a_finished_run_keeps_its_result_and_takes_nothing_more(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    let run = claim_at(&store, 1, T0).await.remove(0);
+    let failure = Error::timed_out("late").param("p").failure();
+    let finished =
+        Finished { state: RunState::Failed, result: Some(json!({"part": [1]})), failure: Some(failure.clone()) };
+    store.commit(Batch { finished: Some(finished), ..batch(&run, 1, &["end"]) }).await.unwrap();
+    let ended = store.run(&name("a"), run.id).await.unwrap();
+    assert_eq!((ended.state, ended.seq, ended.updated), (RunState::Failed, 2, at(1)));
+    assert_eq!((ended.result, ended.failure), (Some(json!({"part": [1]})), Some(failure)));
+    assert_eq!(kind(store.commit(batch(&run, 2, &["more"])).await), Some(ErrorKind::Conflict));
+    assert!(!store.cancel(&name("a"), run.id, at(2)).await.unwrap());
+    assert!(claim_at(&store, 9, at(100)).await.is_empty());
+}
+
+/// A graceful stop gives runs back at once.
+pub async fn a_released_run_waits_again(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    let run = claim_at(&store, 1, at(0)).await.remove(0);
+    store.release(run.id, run.fence).await.unwrap();
+    let again = claim_at(&store, 1, at(1)).await.remove(0);
+    assert_eq!((again.id, again.fence), (run.id, 2));
+}
+
+/// Leases are renewed in one go.
+pub async fn a_heartbeat_renews_and_tells_what_others_wish(store: Store) {
+    for number in 1..=3 {
+        accept(&store, number, "a", 0).await;
+    }
+    let runs = claim_at(&store, 9, at(0)).await;
+    store.cancel(&name("a"), runs[1].id, at(1)).await.unwrap();
+    let mine = [(runs[0].id, 1), (runs[1].id, 1), (runs[2].id, 99)];
+    let beats = store.heartbeat(&mine, at(60)).await.unwrap();
+    let said: Vec<(bool, bool)> = beats.iter().map(|b| (b.cancel, b.lost)).collect();
+    assert_eq!(said, [(false, false), (true, false), (false, true)]);
+    let taken: Vec<RunId> = claim_at(&store, 9, at(40)).await.iter().map(|r| r.id).collect();
+    assert_eq!(taken, [runs[2].id], "the other two were renewed");
+}
+
+/// D04: cancelling reaches what runs, and ends what waits.
+pub async fn cancelling_ends_what_waits_and_tells_what_runs(store: Store) {
+    let waits = accept(&store, 1, "a", 0).await;
+    assert!(store.cancel(&name("a"), waits, at(1)).await.unwrap());
+    let ended = store.run(&name("a"), waits).await.unwrap();
+    assert_eq!((ended.state, ended.failure.map(|f| f.kind)), (RunState::Cancelled, Some(ErrorKind::Cancelled)));
+    assert!(!store.cancel(&name("a"), waits, at(2)).await.unwrap());
+    assert!(claim_at(&store, 9, T0).await.is_empty());
+
+    accept(&store, 2, "a", 0).await;
+    let runs = claim_at(&store, 1, T0).await.remove(0);
+    assert!(store.cancel(&name("a"), runs.id, at(1)).await.unwrap());
+    let told = store.run(&name("a"), runs.id).await.unwrap();
+    assert_eq!((told.state, told.cancel), (RunState::Running, true));
+}
+
+/// Invariant: another tenant's run is not found.
+pub async fn nothing_is_read_without_its_tenant(store: Store) {
+    let run = accept(&store, 1, "a", 0).await;
+    let other = name("b");
+    let not_found = Some(ErrorKind::NotFound);
+    assert_eq!(kind(store.run(&other, run).await), not_found);
+    assert_eq!(kind(store.load(&other, run).await), not_found);
+    assert_eq!(kind(store.records(&other, run, 0, 9).await), not_found);
+    assert_eq!(kind(store.cancel(&other, run, T0).await), not_found);
+    assert!(store.runs(&other, RunFilter { limit: 9, ..RunFilter::default() }).await.unwrap().is_empty());
+    assert_eq!(store.run(&name("a"), run).await.unwrap().state, RunState::Queued, "nobody cancelled it");
+}
+
+/// By id, which is by time.
+pub async fn lists_are_newest_first_filtered_and_paged(store: Store) {
+    let mut ids = Vec::new();
+    for number in 1..=5 {
+        ids.push(accept(&store, number, "a", 0).await);
+    }
+    store.cancel(&name("a"), ids[2], T0).await.unwrap();
+    let list = |state, before, limit| {
+        let store = Arc::clone(&store);
+        async move {
+            let runs = store.runs(&name("a"), RunFilter { state, before, limit }).await.unwrap();
+            runs.iter().map(|r| r.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(list(None, None, 2).await, [ids[4], ids[3]]);
+    assert_eq!(list(None, Some(ids[3]), 9).await, [ids[2], ids[1], ids[0]]);
+    assert_eq!(list(Some(RunState::Cancelled), None, 9).await, [ids[2]]);
+}
+
+/// Group commit mixes nothing up.
+pub async fn many_runs_commit_side_by_side(store: Store) {
+    const RUNS: u128 = 32;
+    for number in 0..RUNS {
+        accept(&store, number, "a", 0).await;
+    }
+    let runs = claim_at(&store, 100, T0).await;
+    assert_eq!(runs.len() as u128, RUNS);
+    let work = runs.iter().map(|run| {
+        let store = Arc::clone(&store);
+        async move {
+            for seq in 1..=20 {
+                store.commit(batch(run, seq, &["x"])).await.unwrap();
+            }
+        }
+    });
+    futures::future::join_all(work).await;
+    for run in &runs {
+        let records = store.load(&name("a"), run.id).await.unwrap();
+        assert_eq!(records.iter().map(|r| r.seq).collect::<Vec<_>>(), (1..=21).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,130 @@
+//! What every ledger must do.
+
+use std::sync::Arc;
+
+use maof_core::{
+    Account, Attempt, AttemptId, Balance, CallId, Charge, ErrorKind, Ledger, Measure, Money, Name, RunId,
+    Timestamp, Unit, Usage, Window,
+};
+
+type Store = Arc<dyn Ledger>;
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn account(text: &str, measure: Measure) -> Account {
+    Account { tenant: name("t"), name: name(text), measure, window: Window::Day }
+}
+
+fn charge(text: &str, amount: i64, limit: i64) -> Charge {
+    Charge { account: account(text, Measure::Money), amount, limit: Some(limit) }
+}
+
+fn attempt(number: u128, cost: i64) -> Attempt {
+    Attempt {
+        id: AttemptId::from_uuid(uuid::Uuid::from_u128(number)),
+        call: CallId::from_uuid(uuid::Uuid::from_u128(number)),
+        tenant: name("t"),
+        user: name("u"),
+        run: Some(RunId::from_uuid(uuid::Uuid::from_u128(7))),
+        step: Some("s".into()),
+        agent: name("a"),
+        endpoint: name("e"),
+        model: "m".into(),
+        began: Timestamp::from_micros(number as i64),
+        micros: 5,
+        usage: Usage::default().with(Unit::Input, 3).with(Unit::Output, 2),
+        cost: Money::from_nanos(cost),
+        failure: None,
+    }
+}
+
+async fn balance(store: &Store, text: &str, measure: Measure) -> (i64, i64) {
+    let Balance { spent, held } = store.balance(&account(text, measure), NOW).await.unwrap();
+    (spent, held)
+}
+
+/// The life of a hold, on accounts of every measure.
+pub async fn a_hold_is_raised_charged_and_given_back(store: Store) {
+    let key: Arc<str> = "k".into();
+    let charges = |money: i64| {
+        let other = |measure, amount| Charge { account: account("a", measure), amount, limit: None };
+        [charge("a", money, 100), other(Measure::Tokens, 50), other(Measure::Requests, 1)]
+    };
+    store.hold(&key, &charges(30), NOW).await.unwrap();
+    store.hold(&key, &charges(40), NOW).await.unwrap();
+    assert_eq!(balance(&store, "a", Measure::Money).await, (0, 40));
+    store.charge(&key, attempt(1, 25));
+    assert_eq!(balance(&store, "a", Measure::Money).await, (25, 15));
+    assert_eq!(balance(&store, "a", Measure::Tokens).await, (5, 45));
+    assert_eq!(balance(&store, "a", Measure::Requests).await, (1, 0));
+    store.close(&key);
+    store.close(&key);
+    assert_eq!(balance(&store, "a", Measure::Money).await, (25, 0));
+}
+
+/// All or none.
+pub async fn a_refusal_changes_nothing_and_says_why(store: Store) {
+    let key: Arc<str> = "k".into();
+    let error = store.hold(&key, &[charge("a", 5, 10), charge("b", 11, 10)], NOW).await.unwrap_err();
+    assert_eq!((error.kind(), error.field()), (ErrorKind::BudgetExceeded, Some("b")));
+    for part in ["$0.00000001 of $0.00000001 left", "resets at 2023-11-15T00:00:00"] {
+        assert!(error.message().contains(part), "{error}");
+    }
+    assert_eq!(balance(&store, "a", Measure::Money).await, (0, 0));
+}
+
+/// M01, in one process.
+pub async fn two_hundred_callers_never_overspend(store: Store) {
+    let calls = (0..200_u128).map(|number| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let key: Arc<str> = number.to_string().into();
+            let held = store.hold(&key, &[charge("a", 7, 500)], NOW).await.is_ok();
+            tokio::task::yield_now().await;
+            if held {
+                store.charge(&key, attempt(number, 7));
+            }
+            store.close(&key);
+            held
+        })
+    });
+    let mut admitted = 0;
+    for call in calls {
+        admitted += i64::from(call.await.unwrap());
+    }
+    assert_eq!(balance(&store, "a", Measure::Money).await, (7 * admitted, 0));
+    assert!(7 * admitted <= 500 && admitted >= 500 / 7, "{admitted} were admitted");
+}
+
+/// What a provider bills is in the ledger, once.
+pub async fn attempts_are_written_once_and_read_by_their_tenant(store: Store) {
+    let key: Arc<str> = "k".into();
+    for number in [1, 2, 2] {
+        store.charge(&key, attempt(number, 1));
+    }
+    store.flush().await.unwrap();
+    let read = store.attempts(&name("t"), None, 10).await.unwrap();
+    let ids: Vec<u128> = read.iter().map(|a| a.id.uuid().as_u128()).collect();
+    assert_eq!(ids[0], 2, "newest first");
+    assert_eq!(read.last(), Some(&attempt(1, 1)), "every fact is kept");
+    assert!(store.attempts(&name("other"), None, 10).await.unwrap().is_empty());
+    let run = RunId::from_uuid(uuid::Uuid::from_u128(8));
+    assert!(store.attempts(&name("t"), Some(run), 10).await.unwrap().is_empty());
+    assert_eq!(store.attempts(&name("t"), None, 1).await.unwrap().len(), 1);
+}
+
+/// A step that is asked again after a restart or by its policy holds under its old key.
+pub async fn a_key_may_be_held_again_after_it_was_closed(store: Store) {
+    let key: Arc<str> = "k".into();
+    store.hold(&key, &[charge("a", 10, 20)], NOW).await.unwrap();
+    store.charge(&key, attempt(1, 4));
+    store.close(&key);
+    store.hold(&key, &[charge("a", 10, 20)], NOW).await.unwrap();
+    assert_eq!(balance(&store, "a", Measure::Money).await, (4, 10));
+    store.close(&key);
+    assert_eq!(balance(&store, "a", Measure::Money).await, (4, 0));
+}
