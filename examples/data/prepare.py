@@ -16,8 +16,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # Raters gave -4 to 4; what they did not feel clearly about is left out.
 CLEAR = 0.5
-# Articles of which a document is made whole.
-DOCUMENTS = 6
 # After the attacks of 2001, at the low of 2003, and from the first cut to the bottom of the crisis of 2008.
 STATEMENTS = ("20010917", "20030625", "20070918", "20081029", "20081216", "20090318")
 
@@ -43,14 +41,12 @@ def main(vader: str, vega: str, statements: str) -> None:
     outer = tarfile.open(vader)
     member = next(m for m in outer.getmembers() if m.name.endswith("hutto_ICWSM_2014.tar.gz"))
     archive = tarfile.open(fileobj=io.BytesIO(outer.extractfile(member).read()))
-    train, held, articles = [], [], {}
+    train, held = [], []
     for genre in ("nytEditorialSnippets", "amazonReviewSnippets", "movieReviewSnippets", "tweets"):
         for key, mean, snippet in rows(archive, genre):
             article = key.split("_")[0]
             is_news = genre.startswith("nyt")
             outside = is_news and fnv(article) % 5 == 0
-            if outside:
-                articles.setdefault(article, []).append(snippet)
             if abs(mean) < CLEAR:
                 continue
             label = "positive" if mean > 0 else "negative"
@@ -62,9 +58,6 @@ def main(vader: str, vega: str, statements: str) -> None:
         with open(HERE / f"{name}.tsv", "w", encoding="utf-8", newline="\n") as out:
             out.write("id\tlabel\ttext\n")
             out.writelines("\t".join(row) + "\n" for row in part)
-    longest = sorted(articles.items(), key=lambda item: (-len(item[1]), item[0]))[:DOCUMENTS]
-    for number, (_, sentences) in enumerate(sorted(longest), 1):
-        (HERE / f"editorial_{number}.txt").write_text("\n".join(sentences) + "\n", encoding="utf-8")
     for date in STATEMENTS:
         lines = (Path(statements) / f"{date}.txt").read_text(encoding="utf-8").strip().splitlines()
         text = "\n".join(line.rstrip() for line in lines) + "\n"

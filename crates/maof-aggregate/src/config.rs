@@ -33,7 +33,12 @@ pub enum Config {
         #[serde(default)]
         #[schemars(with = "BTreeMap<String, f64>")]
         accuracies: BTreeMap<Name, f64>,
-        /// How many different answers there can be; for accuracies. Default 2.
+        /// Instead of either: the part of an answer that says how sure it is, from 0 to 1, as a JSON pointer such
+        /// as `/confidence`. Its weight is then ln(c (K - 1) / (1 - c)): log odds are pooled, so that one who
+        /// knows outvotes two who guess. Calibrated confidences are needed.
+        #[serde(default)]
+        confidence: String,
+        /// How many different answers there can be; for accuracies and confidences. Default 2.
         #[serde(default = "two")]
         classes: u32,
     },
@@ -57,9 +62,13 @@ impl Config {
         if !key.is_empty() && !key.starts_with('/') {
             return wrong("a JSON pointer begins with a slash, such as /label", "key".to_owned());
         }
-        let Config::Weighted { weights, accuracies, classes, .. } = self else { return Ok(()) };
-        if weights.is_empty() == accuracies.is_empty() {
-            return wrong("give either `weights` or `accuracies`", "weights".to_owned());
+        let Config::Weighted { weights, accuracies, confidence, classes, .. } = self else { return Ok(()) };
+        let given = [!weights.is_empty(), !accuracies.is_empty(), !confidence.is_empty()];
+        if given.into_iter().filter(|g| *g).count() != 1 {
+            return wrong("give one of `weights`, `accuracies` and `confidence`", "weights".to_owned());
+        }
+        if !confidence.is_empty() && !confidence.starts_with('/') {
+            return wrong("a JSON pointer begins with a slash, such as /confidence", "confidence".to_owned());
         }
         if let Some((name, _)) = weights.iter().find(|(_, w)| !w.is_finite()) {
             return wrong("a weight is a finite number", format!("weights.{name}"));

@@ -28,7 +28,10 @@ pub fn build(config: &Config) -> Result<Arc<dyn Aggregate>> {
     Ok(match config {
         Config::First {} => Arc::new(first::First),
         Config::Majority { key } => Arc::new(vote::Vote::plain(key.clone())),
-        Config::Weighted { key, weights, accuracies, classes } => {
+        Config::Weighted { key, confidence, classes, .. } if !confidence.is_empty() => {
+            Arc::new(vote::Vote::pooled(key.clone(), confidence.clone(), *classes))
+        }
+        Config::Weighted { key, weights, accuracies, classes, .. } => {
             Arc::new(vote::Vote::weighted(key.clone(), weights, accuracies, *classes))
         }
     })

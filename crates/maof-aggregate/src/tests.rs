@@ -61,6 +61,21 @@ fn a_vote_is_on_the_part_that_the_key_names() {
 }
 
 #[test]
+fn one_who_is_sure_outvotes_two_who_guess() {
+    let say = |label: &str, c: f64| json!({"label": label, "confidence": c});
+    let config = json!({"strategy": "weighted", "key": "/label", "confidence": "/confidence"});
+    let sure = [("a", say("no", 0.55)), ("b", say("yes", 0.9)), ("c", say("no", 0.6))];
+    check(config.clone(), &sure, say("yes", 0.9), 783_782, &["a", "c"], false);
+    let guess = [
+        ("a", say("no", 0.55)),
+        ("b", say("yes", 0.6)),
+        ("c", say("no", 0.6)),
+        ("d", json!({"label": "yes"})),
+    ];
+    check(config, &guess, say("no", 0.6), 599_185, &["b", "d"], false);
+}
+
+#[test]
 fn wrong_settings_are_refused_by_field() {
     let check = |config: Value, field: &str| {
         let error = fold(&config, &[("a", json!(1))]).unwrap_err();
@@ -72,6 +87,8 @@ fn wrong_settings_are_refused_by_field() {
     check(json!({"strategy": "weighted", "weights": {"a": 0}}), "weights");
     check(json!({"strategy": "weighted", "accuracies": {"a": 1.0}}), "accuracies.a");
     check(json!({"strategy": "weighted", "accuracies": {"a": 0.5}, "classes": 1}), "classes");
+    check(json!({"strategy": "weighted", "confidence": "c"}), "confidence");
+    check(json!({"strategy": "weighted", "confidence": "/c", "weights": {"a": 1}}), "weights");
     assert!(serde_json::from_value::<Config>(json!({"strategy": "majority", "kee": ""})).is_err());
 }
 

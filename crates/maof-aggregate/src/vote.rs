@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use maof_core::{Aggregate, Answered, Error, Name, Result, Verdict};
+use serde_json::Value;
 
 use crate::ballot::ballot;
 
@@ -12,6 +13,8 @@ use crate::ballot::ballot;
 pub(crate) struct Vote {
     key: String,
     weights: BTreeMap<Name, f64>,
+    /// Where an answer says how sure it is, and how many classes there are, if that is what weighs.
+    confidence: Option<(String, f64)>,
 }
 
 /// One answer that was given, and who gave it.
@@ -26,7 +29,7 @@ struct Class {
 
 impl Vote {
     pub(crate) fn plain(key: String) -> Self {
-        Vote { key, weights: BTreeMap::new() }
+        Vote { key, weights: BTreeMap::new(), confidence: None }
     }
 
     pub(crate) fn weighted(
@@ -38,11 +41,23 @@ impl Vote {
         let odds = |p: f64| (p * f64::from(classes - 1) / (1.0 - p)).ln();
         let from_accuracies = accuracies.iter().map(|(name, p)| (name.clone(), odds(*p)));
         let weights = weights.iter().map(|(n, w)| (n.clone(), *w)).chain(from_accuracies).collect();
-        Vote { key, weights }
+        Vote { key, weights, confidence: None }
     }
 
-    fn weight(&self, agent: &Name) -> f64 {
-        self.weights.get(agent).copied().unwrap_or(1.0)
+    pub(crate) fn pooled(key: String, confidence: String, classes: u32) -> Self {
+        Vote { key, weights: BTreeMap::new(), confidence: Some((confidence, f64::from(classes))) }
+    }
+
+    fn weight(&self, answer: &Answered) -> f64 {
+        match &self.confidence {
+            None => self.weights.get(&answer.agent).copied().unwrap_or(1.0),
+            Some((pointer, classes)) => {
+                // Who does not say how sure it is, is not counted; nobody is ever quite sure.
+                let said = answer.value.pointer(pointer).and_then(Value::as_f64);
+                let sure = said.map_or(0.0, |c| c.clamp(0.001, 0.999));
+                if sure > 0.0 { (sure * (classes - 1.0) / (1.0 - sure)).ln() } else { 0.0 }
+            }
+        }
     }
 
     /// The classes in the order in which members first gave them. Who weighs nothing, or whose answer lacks
@@ -50,7 +65,7 @@ impl Vote {
     fn classes(&self, answers: &[Answered]) -> Vec<Class> {
         let mut classes: Vec<Class> = Vec::new();
         for (place, answer) in answers.iter().enumerate() {
-            let weight = self.weight(&answer.agent);
+            let weight = self.weight(answer);
             let Some(said) = ballot(&answer.value, &self.key).filter(|_| weight > 0.0) else { continue };
             match classes.iter_mut().find(|c| c.ballot == said) {
                 Some(class) => {
@@ -86,7 +101,7 @@ impl Aggregate for Vote {
         // The whole answer of the winning class comes from its heaviest member, the earliest among equals.
         let mut speaker = winner.members[0];
         for &place in &winner.members[1..] {
-            if self.weight(&answers[place].agent) > self.weight(&answers[speaker].agent) + EQUAL {
+            if self.weight(&answers[place]) > self.weight(&answers[speaker]) + EQUAL {
                 speaker = place;
             }
         }

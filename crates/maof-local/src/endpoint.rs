@@ -63,32 +63,79 @@ impl Endpoint for LocalEndpoint {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
-    use maof_core::{Body, CallId, ChatRequest, Name, Operation, Principal, Target, Tariff};
+    use maof_core::{
+        Body, CallId, ChatRequest, EmbedRequest, ErrorKind, Message, Name, Operation, Principal, Speaker,
+        Target, Tariff,
+    };
 
-    #[tokio::test]
-    async fn a_stream_says_what_a_whole_reply_says() {
-        let name = Name::new("lexicon").unwrap();
+    use super::*;
+
+    fn endpoint(agent: &str) -> LocalEndpoint {
         let card = Card {
-            name: name.clone(),
+            name: Name::new("cheap").unwrap(),
             provider: Name::new("local").unwrap(),
-            model: "lexicon".into(),
+            model: agent.into(),
             operations: vec![Operation::Chat],
             tariff: Tariff::default(),
             context: None,
             max_output: 100,
         };
-        let endpoint = LocalEndpoint::new(crate::find("lexicon").unwrap(), card);
-        let body = Body::from(ChatRequest::user("What a wonderful day!"));
-        let id = CallId::from_uuid(Default::default());
-        let mut call = Call::new(id, Target::Name(name), Principal::local(), body);
+        LocalEndpoint::new(crate::find(agent).unwrap(), card)
+    }
+
+    fn call(body: impl Into<Body>) -> Call {
+        let target = Target::Name(Name::new("cheap").unwrap());
+        Call::new(CallId::from_uuid(Default::default()), target, Principal::local(), body.into())
+    }
+
+    #[tokio::test]
+    async fn a_stream_says_what_a_whole_reply_says() {
+        let endpoint = endpoint("lexicon");
+        let mut call = call(ChatRequest::user("What a wonderful day!"));
         let whole = endpoint.call(call.clone()).await.unwrap().collect().await.unwrap();
         call.stream = true;
-        let streamed = endpoint.call(call).await.unwrap().collect().await.unwrap();
+        let streamed = endpoint.call(call).await.unwrap();
+        assert!(streamed.is_stream());
+        let streamed = streamed.collect().await.unwrap();
         assert_eq!(whole.0.text().unwrap(), streamed.0.text().unwrap());
-        assert_eq!(whole.1.usage, streamed.1.usage);
+        assert_eq!((&whole.0.id, &whole.0.model), (&streamed.0.id, &streamed.0.model));
+        assert_eq!(
+            (&whole.1.outcome, &whole.1.usage, &whole.1.finish),
+            (&streamed.1.outcome, &streamed.1.usage, &streamed.1.finish)
+        );
         assert!(whole.0.text().unwrap().contains("positive"));
+    }
+
+    #[tokio::test]
+    async fn the_last_message_of_the_user_is_the_question_and_is_counted() {
+        let mut chat = ChatRequest::user("How dreadful.");
+        chat.messages.push(Message::text(Speaker::Assistant, "negative"));
+        chat.messages.push(Message::text(Speaker::User, "Très joyful!"));
+        chat.messages.push(Message::text(Speaker::Assistant, "hm"));
+        let (response, end) = endpoint("lexicon").call(call(chat)).await.unwrap().collect().await.unwrap();
+        assert!(response.text().unwrap().contains("positive"));
+        let usage = end.usage.unwrap();
+        // Twelve characters, thirteen bytes.
+        assert_eq!(
+            (usage.get(Unit::Character), usage.get(Unit::Input), usage.get(Unit::Request)),
+            (12, 4, 1)
+        );
+        assert!(usage.estimated && usage.output_tokens() > 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_answered_is_refused_by_field() {
+        let check = async |agent: &str, body: Body, kind: ErrorKind, field: Option<&str>| {
+            let error = endpoint(agent).call(call(body)).await.unwrap_err();
+            assert_eq!((error.kind(), error.field()), (kind, field), "{error}");
+        };
+        let user = |text: &str| Body::from(ChatRequest::user(text));
+        let invalid = ErrorKind::InvalidRequest;
+        check("bayes", ChatRequest::default().into(), invalid, Some("messages")).await;
+        check("bayes", EmbedRequest::default().into(), invalid, None).await;
+        check("summary", user(" \n"), invalid, Some("content")).await;
+        check("keyphrases", user(&"x".repeat((1 << 20) + 1)), ErrorKind::TooLarge, Some("content")).await;
+        check("forecast", user("{\"series\": [1.0]}"), invalid, Some("series")).await;
     }
 }

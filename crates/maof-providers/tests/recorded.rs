@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use maof_core::{
-    Answer, Body, Call, CallId, Delta, Dialect, Encoder as _, Envelope, Error, ErrorKind, Event, Name,
-    Operation, Principal, Reply, Response, Target, Unit,
+    Answer, Body, Call, CallId, Delta, Dialect, Envelope, Error, ErrorKind, Event, Name, Operation,
+    Principal, Reply, Response, Target, Unit,
 };
 use maof_providers::client::Events;
 use maof_providers::{COMPATIBLE, OPENAI};
@@ -93,7 +93,7 @@ fn of_a_request_only_the_model_and_the_usage_option_change() {
         assert_eq!(value(&sent.body), expect, "{}", exchange.source);
         assert!(exchange.path.ends_with(&sent.path), "{}", exchange.source);
     }
-    enough(all.len(), 200, &all);
+    enough(all.len(), 500, &all);
 }
 
 #[test]
@@ -128,6 +128,9 @@ fn normal(mut value: Value) -> Value {
     let object = value.as_object_mut().unwrap();
     if object.get("stream") == Some(&json!(false)) {
         object.remove("stream");
+    }
+    if object.get("tools") == Some(&json!([])) {
+        object.remove("tools");
     }
     if let Some(stop) = object.get_mut("stop").filter(|stop| stop.is_string()) {
         *stop = json!([stop]);
@@ -189,7 +192,11 @@ fn every_whole_answer_is_measured_and_survives_being_written_anew() {
     let all = recorded();
     let mut seen = 0;
     for (operation, exchange) in all.iter().filter(|(_, e)| e.status == 200 && !e.is_stream()) {
-        let original = value(&exchange.response);
+        let Ok(original) = serde_json::from_slice::<Value>(&exchange.response) else {
+            let error = OPENAI.decode(*operation, exchange.response.clone()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{}", exchange.source);
+            continue;
+        };
         let reply = OPENAI
             .decode(*operation, exchange.response.clone())
             .unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source));
@@ -209,7 +216,7 @@ fn every_whole_answer_is_measured_and_survives_being_written_anew() {
         assert_eq!(answer_of(value(&anew)), answer_of(original), "{}", exchange.source);
         seen += 1;
     }
-    enough(seen, 100, &all);
+    enough(seen, 300, &all);
 }
 
 /// An answer without what the typed one does not keep: the details of usage, and positions that go without saying.
@@ -262,7 +269,7 @@ async fn every_stream_passes_as_it_came_and_assembles_to_what_its_frames_say() {
         let text: String = chunks.iter().map(said).collect();
         assert_eq!(answer.plain_text(), text, "{}", exchange.source);
         let arguments: String = chunks.iter().flat_map(arguments).collect();
-        let calls = answer.choices.iter().flat_map(|choice| &choice.message.tool_calls);
+        let calls = answer.choices[..1].iter().flat_map(|choice| &choice.message.tool_calls);
         assert_eq!(calls.clone().map(|call| call.arguments.as_str()).collect::<String>(), arguments);
         assert!(
             calls.clone().all(|call| !call.name.is_empty() && !call.id.is_empty()),
@@ -275,7 +282,7 @@ async fn every_stream_passes_as_it_came_and_assembles_to_what_its_frames_say() {
         assert!(end.finish.is_some(), "{}", exchange.source);
         seen += 1;
     }
-    enough(seen, 50, &all);
+    enough(seen, 150, &all);
 }
 
 /// The JSON of a stream's frames, the terminator left out.
@@ -285,8 +292,15 @@ fn chunks(stream: &[u8]) -> Vec<Value> {
     data.filter(|data| *data != "[DONE]").map(|data| value(data.as_bytes())).collect()
 }
 
+/// What a chunk adds to the first choice.
+fn delta(chunk: &Value) -> &Value {
+    let choices = chunk["choices"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let first = choices.iter().find(|choice| choice["index"].as_u64().unwrap_or(0) == 0);
+    first.map_or(&Value::Null, |choice| &choice["delta"])
+}
+
 fn said(chunk: &Value) -> String {
-    let delta = &chunk["choices"][0]["delta"];
+    let delta = delta(chunk);
     let parts = delta["content"].as_array().into_iter().flatten();
     let parts: String = parts.filter_map(|part| part["text"].as_str()).collect();
     let text = |key: &str| delta[key].as_str().unwrap_or_default();
@@ -294,7 +308,7 @@ fn said(chunk: &Value) -> String {
 }
 
 fn arguments(chunk: &Value) -> Vec<String> {
-    let calls = chunk["choices"][0]["delta"]["tool_calls"].as_array().into_iter().flatten();
+    let calls = delta(chunk)["tool_calls"].as_array().into_iter().flatten();
     calls.filter_map(|call| call["function"]["arguments"].as_str()).map(str::to_owned).collect()
 }
 
@@ -316,7 +330,7 @@ fn callers_who_did_not_ask_see_no_usage() {
         assert_eq!(choices(&left), choices(&chunks(&exchange.response)), "{}", exchange.source);
         seen += usize::from(left.len() < chunks(&exchange.response).len());
     }
-    enough(seen, 30, &all);
+    enough(seen, 50, &all);
 }
 
 #[tokio::test]
@@ -363,7 +377,7 @@ fn errors_of_providers_are_told_apart_and_leak_nothing() {
         }
         seen += 1;
     }
-    enough(seen, 5, &all);
+    enough(seen, 20, &all);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Recorded traffic of real providers, from the folder that `MAOF_FIXTURES` names (default: `shared/fixtures`
-//! beside the checkout). Two formats of recordings are read: one exchange a file (`when` / `then`), and
+//! beside the checkout). Two formats of recordings are read: one exchange a document (`when` / `then`), and
 //! lists of them (`interactions`).
 //!
 //! Where the folder is absent, a skip is printed and the list is empty; where `CI` is set, that is a failure.
@@ -78,10 +78,8 @@ fn folder() -> PathBuf {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum File {
-    One(Box<One>),
-    Many { interactions: Vec<Interaction> },
+struct Many {
+    interactions: Vec<Interaction>,
 }
 
 #[derive(Deserialize)]
@@ -148,19 +146,21 @@ struct Status {
 fn read(path: &Path) -> Vec<Exchange> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let text = std::fs::read_to_string(path).expect("a recording that can be read");
-    match parse(&text).unwrap_or_else(|error| panic!("{name}: {error}")) {
-        File::One(one) => vec![one_exchange(name, *one)],
-        File::Many { interactions } => {
-            let numbered = interactions.into_iter().enumerate();
-            numbered.map(|(at, interaction)| exchange(format!("{name}#{at}"), interaction)).collect()
-        }
-    }
+    parse(&name, &text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn parse(text: &str) -> Result<File, serde_saphyr::Error> {
-    // Recordings are trusted, and larger than what the reader of configurations allows.
-    let options = serde_saphyr::options! { budget: None };
-    serde_saphyr::from_str_with_options(text, options)
+fn parse(name: &str, text: &str) -> Result<Vec<Exchange>, serde_saphyr::Error> {
+    // Recordings are trusted, and larger than what the reader of configurations allows. Documents that were
+    // fetched on the way stay in base64: they are no exchange with a model.
+    let options = serde_saphyr::options! { budget: None, ignore_binary_tag_for_string: true };
+    let numbered = |at| format!("{name}#{at}");
+    if text.starts_with("interactions:") {
+        let Many { interactions } = serde_saphyr::from_str_with_options(text, options)?;
+        let each = interactions.into_iter().enumerate();
+        return Ok(each.map(|(at, interaction)| exchange(numbered(at), interaction)).collect());
+    }
+    let each: Vec<One> = serde_saphyr::from_multiple_with_options(text, options)?;
+    Ok(each.into_iter().enumerate().map(|(at, one)| one_exchange(numbered(at), one)).collect())
 }
 
 fn one_exchange(source: String, one: One) -> Exchange {
@@ -213,10 +213,7 @@ mod tests {
     fn both_formats_are_read() {
         let one = "when:\n  path: /v1/x\n  body: '{\"a\":1}'\nthen:\n  status: 200\n  header:\n  - name: Content-Type\n    value: text/event-stream\n  body: |+\n    data: 1\n\n";
         let many = "interactions:\n- request:\n    uri: https://h.example/v1/y?z=1\n    parsed_body: {a: 1}\n  response:\n    headers:\n      content-type: [application/json]\n    parsed_body: {b: '2', c: 2}\n    status: {code: 201}\nversion: 1\n";
-        let read = |text: &str| match parse(text).unwrap() {
-            File::One(one) => one_exchange("f".to_owned(), *one),
-            File::Many { mut interactions } => exchange("f".to_owned(), interactions.remove(0)),
-        };
+        let read = |text: &str| parse("f", text).unwrap().remove(0);
         let (one, many) = (read(one), read(many));
         assert_eq!((one.path.as_str(), one.status, one.is_stream()), ("/v1/x", 200, true));
         assert_eq!((&one.request[..], &one.response[..]), (&b"{\"a\":1}"[..], &b"data: 1\n\n"[..]));

@@ -88,7 +88,12 @@ impl Builder {
 
     /// Remembers in these stores instead of the configured file.
     #[must_use]
-    pub fn stores(mut self, journal: Arc<dyn Journal>, ledger: Arc<dyn Ledger>, audit: Arc<dyn Audit>) -> Self {
+    pub fn stores(
+        mut self,
+        journal: Arc<dyn Journal>,
+        ledger: Arc<dyn Ledger>,
+        audit: Arc<dyn Audit>,
+    ) -> Self {
         self.stores = Some(Stores { journal, ledger, audit });
         self
     }
@@ -121,11 +126,8 @@ impl Builder {
         let endpoint_names: Vec<Name> = endpoints.iter().map(|e| e.card().name.clone()).collect();
         let agent_names: Vec<Name> = agents.iter().map(|a| a.name.clone()).collect();
         let workflows = config.read_workflows()?;
-        let task_types: Vec<Name> = workflows
-            .iter()
-            .map(|w| w.name.clone())
-            .chain(config.routing.task_types().cloned())
-            .collect();
+        let task_types: Vec<Name> =
+            workflows.iter().map(|w| w.name.clone()).chain(config.routing.task_types().cloned()).collect();
         let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
         let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
         let observe: Arc<dyn Observe> = Arc::new(Fan::new(vec![
@@ -173,7 +175,8 @@ impl Builder {
                 agents,
                 endpoints: endpoints.iter().map(|e| owned(e.card())).collect(),
                 workflows: Default::default(),
-                background: closing.drop_guard(),
+                _guard: closing.clone().drop_guard(),
+                closing,
                 config,
             }),
         };
@@ -225,8 +228,12 @@ impl Builder {
             return Keyring::load(path);
         }
         let local = Principal::local();
-        let (secret, entry) =
-            KeyEntry::generate(Name::new("first")?, local.tenant.clone(), local.user.clone(), vec![Role::Admin])?;
+        let (secret, entry) = KeyEntry::generate(
+            Name::new("first")?,
+            local.tenant.clone(),
+            local.user.clone(),
+            vec![Role::Admin],
+        )?;
         let keyring = Keyring::from_entries(vec![entry])?;
         keyring.save(path)?;
         tell_first_key(secret.expose(), path);

@@ -44,8 +44,9 @@ pub(crate) struct Inner {
     pub(crate) endpoints: Vec<(Name, Name)>,
     /// Workflows by the type of task that they serve.
     pub(crate) workflows: RwLock<HashMap<Name, Arc<Workflow>>>,
-    /// Ends with the last handle: background work of the process (metrics' upkeep) stops then.
-    pub(crate) background: tokio_util::sync::DropGuard,
+    /// Stops background work (metrics' upkeep): at shutdown, or with the last handle.
+    pub(crate) closing: tokio_util::sync::CancellationToken,
+    pub(crate) _guard: tokio_util::sync::DropGuard,
 }
 
 /// What is asked for at the durable door.
@@ -351,6 +352,7 @@ impl Maof {
 
     /// Gives runs in flight back to the queue and waits until everything is written.
     pub async fn shutdown(&self) {
+        self.inner.closing.cancel();
         self.inner.engine.shutdown().await;
         if let Err(error) = self.inner.ledger.flush().await {
             tracing::error!(error = ?error, "the ledger could not be flushed");

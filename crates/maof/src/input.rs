@@ -68,8 +68,8 @@ fn read_file(path: &Path, format: Option<InputFormat>) -> Result<Value> {
         InputFormat::Json => serde_json::from_str(&text).map_err(|e| malformed(&name, e.line(), &e)),
         InputFormat::Jsonl => {
             let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-            let values = lines
-                .map(|(i, line)| serde_json::from_str(line).map_err(|e| malformed(&name, i + 1, &e)));
+            let values =
+                lines.map(|(i, line)| serde_json::from_str(line).map_err(|e| malformed(&name, i + 1, &e)));
             Ok(Value::Array(values.collect::<Result<_>>()?))
         }
         InputFormat::Csv => separated(&text, b',', &name),
@@ -127,7 +127,12 @@ mod tests {
         check("a.txt", "hi\n", None, Ok(json!("hi\n")));
         check("a.json", "{\"a\": 1}", None, Ok(json!({"a": 1})));
         check("a.jsonl", "{\"a\": 1}\n\n2\n3\n", Some(2), Ok(json!([{"a": 1}, 2])));
-        check("a.csv", "s,p\n\"a,b\",1.5\nc,007\n", None, Ok(json!([{"s": "a,b", "p": 1.5}, {"s": "c", "p": "007"}])));
+        check(
+            "a.csv",
+            "s,p\n\"a,b\",1.5\nc,007\n",
+            None,
+            Ok(json!([{"s": "a,b", "p": 1.5}, {"s": "c", "p": "007"}])),
+        );
         check("a.tsv", "s\tp\nsay \"x\"\t2\n", None, Ok(json!([{"s": "say \"x\"", "p": 2}])));
         check("a.json", "{\n\"a\": }", None, Err("a.json:2"));
         check("a.jsonl", "1\n{", None, Err("a.jsonl:2"));

@@ -31,8 +31,12 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> CallServic
         .iter()
         .map(|endpoint| (endpoint.card().name.clone(), self::endpoint(parts, Arc::clone(endpoint))))
         .collect();
-    let router =
-        maof_router::Fallback::new(Arc::clone(&parts.route), services, Arc::clone(&parts.clock), Arc::clone(&parts.observe));
+    let router = maof_router::Fallback::new(
+        Arc::clone(&parts.route),
+        services,
+        Arc::clone(&parts.clock),
+        Arc::clone(&parts.observe),
+    );
     let service = ServiceBuilder::new()
         // Outermost, so that everything below is inside the span and counted, refusals too.
         .layer(maof_telemetry::call::Layer::new(Arc::clone(&parts.clock), Arc::clone(&parts.observe)))

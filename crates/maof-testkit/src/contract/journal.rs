@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use maof_core::{
-    Batch, Claim, Error, ErrorKind, Finished, Journal, Name, NewRun, Principal, Result, Run, RunFilter, RunId,
-    RunState, Task, TaskId, Timestamp,
+    Batch, Claim, Error, ErrorKind, Finished, Journal, Name, NewRun, Principal, Result, Run, RunFilter,
+    RunId, RunState, Task, TaskId, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -75,17 +75,22 @@ fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
 
 /// Idempotency is per tenant.
 pub async fn the_same_key_is_the_same_run_within_a_tenant(store: Store) {
-    let keyed = |number, tenant| NewRun { idempotency_key: Some("k".into()), ..new(number, tenant, 0, json!(1)) };
+    let keyed =
+        |number, tenant| NewRun { idempotency_key: Some("k".into()), ..new(number, tenant, 0, json!(1)) };
     let first = store.accept(keyed(1, "a")).await.unwrap();
     assert_eq!((first.state, first.seq, first.fence), (RunState::Queued, 1, 0));
     assert_eq!(store.accept(keyed(2, "a")).await.unwrap().id, first.id);
     assert_ne!(store.accept(keyed(3, "b")).await.unwrap().id, first.id);
-    assert_eq!(store.runs(&name("a"), RunFilter { limit: 10, ..RunFilter::default() }).await.unwrap().len(), 1);
+    assert_eq!(
+        store.runs(&name("a"), RunFilter { limit: 10, ..RunFilter::default() }).await.unwrap().len(),
+        1
+    );
 }
 
 /// A key is no licence to lose another question.
 pub async fn the_same_key_for_another_task_is_a_conflict(store: Store) {
-    let keyed = |number, content| NewRun { idempotency_key: Some("k".into()), ..new(number, "a", 0, content) };
+    let keyed =
+        |number, content| NewRun { idempotency_key: Some("k".into()), ..new(number, "a", 0, content) };
     store.accept(keyed(1, json!(1))).await.unwrap();
     assert_eq!(kind(store.accept(keyed(2, json!(2))).await), Some(ErrorKind::Conflict));
 }
@@ -120,7 +125,8 @@ pub async fn only_known_versions_and_the_wished_run_are_claimed(store: Store) {
     let wished = accept(&store, 2, "a", 0).await;
     store.accept(NewRun { version: "v2".into(), ..new(3, "a", 5, json!(3)) }).await.unwrap();
     let versions = ["v1".to_owned()];
-    let claim = Claim { owner: "me", limit: 9, now: T0, lease: LEASE, only: Some(wished), versions: &versions };
+    let claim =
+        Claim { owner: "me", limit: 9, now: T0, lease: LEASE, only: Some(wished), versions: &versions };
     let claimed: Vec<RunId> = store.claim(claim).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(claimed, [wished]);
     assert_eq!(claim_at(&store, 9, T0).await.len(), 1, "the other version waits for a worker that has it");
@@ -169,8 +175,11 @@ pub async fn a_finished_run_keeps_its_result_and_takes_nothing_more(store: Store
     accept(&store, 1, "a", 0).await;
     let run = claim_at(&store, 1, T0).await.remove(0);
     let failure = Error::timed_out("late").param("p").failure();
-    let finished =
-        Finished { state: RunState::Failed, result: Some(json!({"part": [1]})), failure: Some(failure.clone()) };
+    let finished = Finished {
+        state: RunState::Failed,
+        result: Some(json!({"part": [1]})),
+        failure: Some(failure.clone()),
+    };
     store.commit(Batch { finished: Some(finished), ..batch(&run, 1, &["end"]) }).await.unwrap();
     let ended = store.run(&name("a"), run.id).await.unwrap();
     assert_eq!((ended.state, ended.seq, ended.updated), (RunState::Failed, 2, at(1)));
@@ -209,7 +218,10 @@ pub async fn cancelling_ends_what_waits_and_tells_what_runs(store: Store) {
     let waits = accept(&store, 1, "a", 0).await;
     assert!(store.cancel(&name("a"), waits, at(1)).await.unwrap());
     let ended = store.run(&name("a"), waits).await.unwrap();
-    assert_eq!((ended.state, ended.failure.map(|f| f.kind)), (RunState::Cancelled, Some(ErrorKind::Cancelled)));
+    assert_eq!(
+        (ended.state, ended.failure.map(|f| f.kind)),
+        (RunState::Cancelled, Some(ErrorKind::Cancelled))
+    );
     assert!(!store.cancel(&name("a"), waits, at(2)).await.unwrap());
     assert!(claim_at(&store, 9, T0).await.is_empty());
 

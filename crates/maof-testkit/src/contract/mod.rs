@@ -27,23 +27,27 @@ macro_rules! contract {
 #[macro_export]
 macro_rules! journal_contract {
     ($make:expr) => {
-        $crate::contract!(journal, $make, [
-            the_same_key_is_the_same_run_within_a_tenant,
-            the_same_key_for_another_task_is_a_conflict,
-            runs_are_claimed_by_priority_then_age,
-            a_flood_of_one_tenant_does_not_starve_another,
-            only_known_versions_and_the_wished_run_are_claimed,
-            an_expired_lease_is_taken_over_with_a_higher_fence,
-            a_zombie_and_a_stale_length_are_refused_and_change_nothing,
-            records_come_in_order_and_in_pages,
-            a_finished_run_keeps_its_result_and_takes_nothing_more,
-            a_released_run_waits_again,
-            a_heartbeat_renews_and_tells_what_others_wish,
-            cancelling_ends_what_waits_and_tells_what_runs,
-            nothing_is_read_without_its_tenant,
-            lists_are_newest_first_filtered_and_paged,
-            many_runs_commit_side_by_side,
-        ]);
+        $crate::contract!(
+            journal,
+            $make,
+            [
+                the_same_key_is_the_same_run_within_a_tenant,
+                the_same_key_for_another_task_is_a_conflict,
+                runs_are_claimed_by_priority_then_age,
+                a_flood_of_one_tenant_does_not_starve_another,
+                only_known_versions_and_the_wished_run_are_claimed,
+                an_expired_lease_is_taken_over_with_a_higher_fence,
+                a_zombie_and_a_stale_length_are_refused_and_change_nothing,
+                records_come_in_order_and_in_pages,
+                a_finished_run_keeps_its_result_and_takes_nothing_more,
+                a_released_run_waits_again,
+                a_heartbeat_renews_and_tells_what_others_wish,
+                cancelling_ends_what_waits_and_tells_what_runs,
+                nothing_is_read_without_its_tenant,
+                lists_are_newest_first_filtered_and_paged,
+                many_runs_commit_side_by_side,
+            ]
+        );
     };
 }
 
@@ -51,12 +55,16 @@ macro_rules! journal_contract {
 #[macro_export]
 macro_rules! ledger_contract {
     ($make:expr) => {
-        $crate::contract!(ledger, $make, [
-            a_hold_is_raised_charged_and_given_back,
-            a_refusal_changes_nothing_and_says_why,
-            two_hundred_callers_never_overspend,
-            attempts_are_written_once_and_read_by_their_tenant,
-            a_key_may_be_held_again_after_it_was_closed,
-        ]);
+        $crate::contract!(
+            ledger,
+            $make,
+            [
+                a_hold_is_raised_charged_and_given_back,
+                a_refusal_changes_nothing_and_says_why,
+                two_hundred_callers_never_overspend,
+                attempts_are_written_once_and_read_by_their_tenant,
+                a_key_may_be_held_again_after_it_was_closed,
+            ]
+        );
     };
 }

@@ -12,6 +12,8 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::stats::Counters;
+
 /// Once set, the connection writes nothing more and is reset.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fuse(Arc<AtomicBool>);
@@ -55,9 +57,9 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Accepts connections with fuses.
+/// Accepts connections with fuses, and counts them.
 #[derive(Debug)]
-pub(super) struct Fused(pub(super) TcpListener);
+pub(super) struct Fused(pub(super) TcpListener, pub(super) Counters);
 
 impl Listener for Fused {
     type Io = Connection;
@@ -66,6 +68,7 @@ impl Listener for Fused {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         let _ = stream.set_nodelay(true);
+        self.1.connected();
         (Connection(stream, Fuse::default()), address)
     }
 

@@ -49,6 +49,7 @@ impl State {
 }
 
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
+    let counters = state.counters.clone();
     let paths = Router::new()
         .route("/chat/completions", post(answered))
         .route("/embeddings", post(answered))
@@ -60,7 +61,7 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
         .layer(DefaultBodyLimit::max(256 << 20))
         .with_state(state);
     let service = router.into_make_service_with_connect_info::<Fuse>();
-    let _ = axum::serve(Fused(listener), service).await;
+    let _ = axum::serve(Fused(listener, counters), service).await;
 }
 
 async fn stats(Shared(state): Shared<Arc<State>>) -> Response {

@@ -29,6 +29,8 @@ pub struct Stats {
     pub open: u64,
     /// The most that were open at once.
     pub max_open: u64,
+    /// Connections that were accepted.
+    pub connections: u64,
 }
 
 /// A request as it was received.
@@ -71,6 +73,11 @@ impl Counters {
             inner.received.pop_front();
         }
         Open { counters: self.clone(), finished: false }
+    }
+
+    /// A client has connected.
+    pub(super) fn connected(&self) {
+        self.0.lock().stats.connections += 1;
     }
 
     pub(super) fn stats(&self) -> Stats {

@@ -135,7 +135,8 @@ impl Config {
             }
             let free = endpoint.price.tariff().is_ok_and(|t| t.is_free());
             if endpoint.local.is_none() && free && !self.budgets.is_empty() {
-                warnings.push(format!("the endpoint `{}` has no price, so no budget holds it", endpoint.name));
+                warnings
+                    .push(format!("the endpoint `{}` has no price, so no budget holds it", endpoint.name));
             }
         }
         for provider in self.providers.keys() {
@@ -145,7 +146,8 @@ impl Config {
         }
         let open = !self.server.listen.starts_with("127.") && !self.server.listen.starts_with("localhost");
         if open && !self.server.key_for_metrics {
-            warnings.push("metrics are open to whoever reaches the server; see server.key_for_metrics".into());
+            warnings
+                .push("metrics are open to whoever reaches the server; see server.key_for_metrics".into());
         }
         warnings
     }

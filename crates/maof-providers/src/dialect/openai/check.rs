@@ -134,15 +134,9 @@ fn positive(object: &Object<'_>, name: &'static str) -> Result<Option<u64>> {
     }
 }
 
-/// A choice names a tool that is on offer.
+/// A function that must be used is on offer. Other words for a choice are for the upstream to judge.
 fn tool_choice(object: &Object<'_>) -> Result<()> {
     let Some(choice) = field::<Value>(object, "tool_choice", "a string or an object")? else { return Ok(()) };
-    if let Some(word) = choice.as_str() {
-        return match word {
-            "none" | "auto" | "required" => Ok(()),
-            _ => Err(wrong("tool_choice", "`tool_choice` is none, auto, required or one tool".to_owned())),
-        };
-    }
     let Some(name) = choice["function"]["name"].as_str() else { return Ok(()) };
     #[derive(Deserialize)]
     struct Tool<'a> {

@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use maof_core::{Answer, ChatAnswer, Choice, EmbedAnswer, Error, Operation, Response, Result};
+use maof_core::{Answer, ChatAnswer, Choice, Dialect, EmbedAnswer, Error, Operation, Response, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::object::Object;
 use super::wire::{self, UsageCounts};
-use super::{OPENAI, error, message};
+use super::{error, message};
 
 /// Checks an answer and takes from it what is routed, billed and logged; the bytes stay as they came.
-pub(super) fn decode(operation: Operation, body: Bytes) -> Result<Response> {
+pub(super) fn decode(dialect: &'static dyn Dialect, operation: Operation, body: Bytes) -> Result<Response> {
     let object = Object::parse(&body).map_err(malformed)?;
     if let Some(raw) = object.get("error") {
         return Err(error::inside(raw));
@@ -29,7 +29,7 @@ pub(super) fn decode(operation: Operation, body: Bytes) -> Result<Response> {
     };
     let usage = object.read::<UsageCounts>("usage").map(|counts| counts.usage());
     let (id, model) = (object.text("id"), object.text("model"));
-    let mut response = Response::wire(operation, &OPENAI, body.clone());
+    let mut response = Response::wire(operation, dialect, body.clone());
     response.usage = usage;
     response.finish = finish.as_deref().map(wire::finish_of);
     response.id = id;

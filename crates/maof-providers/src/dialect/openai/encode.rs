@@ -8,7 +8,8 @@ use maof_core::{
 use serde_json::{Map, Value, json};
 
 use super::object::{Object, quoted};
-use super::{NAME, message, wire};
+use super::wire::NAME;
+use super::{message, wire};
 
 pub(super) fn encode(call: &Call, model: &str, limit: &str) -> Result<Outgoing> {
     let body = match (&call.body, call.operation()) {

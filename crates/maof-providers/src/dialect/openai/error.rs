@@ -36,6 +36,7 @@ impl Said {
 
     fn of(value: &Value) -> Said {
         match value {
+            Value::Null => Said::default(),
             Value::Object(_) => Said::deserialize(value).unwrap_or_default(),
             // Some servers send a list of what is wrong; its text is all there is.
             other => {

@@ -1,17 +1,19 @@
 //! What callers ask: read far enough to be routed, and in full where somebody needs the conversation.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use maof_core::{
-    Body, ChatRequest, EmbedRequest, Error, Operation, OutputFormat, Result, ToolChoice, ToolSpec, Wire,
+    Body, ChatRequest, Dialect, EmbedRequest, Error, Operation, OutputFormat, Result, ToolChoice, ToolSpec,
+    Wire,
 };
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 use super::check::{self, field, wrong};
+use super::message;
 use super::object::Object;
 use super::wire::{self, OneOrMany};
-use super::{OpenAi, message};
 
 /// The fields that are about the exchange, or have a noun of their own. The others go into `rest`.
 const CHAT: [&str; 14] = [
@@ -31,7 +33,7 @@ const CHAT: [&str; 14] = [
     "response_format",
 ];
 
-pub(super) fn read(dialect: &'static OpenAi, operation: Operation, body: Bytes) -> Result<Body> {
+pub(super) fn read(dialect: &'static dyn Dialect, operation: Operation, body: Bytes) -> Result<Body> {
     let body = unambiguous(body)?;
     let object = object(&body)?;
     let model = check::model(&object)?;

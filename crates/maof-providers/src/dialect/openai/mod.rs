@@ -36,9 +36,6 @@ use maof_core::{
     Outgoing, Response, Result,
 };
 
-/// The dialect's name.
-const NAME: &str = "openai";
-
 /// The OpenAI dialect.
 #[derive(Debug)]
 pub struct OpenAi {
@@ -54,7 +51,7 @@ pub static COMPATIBLE: OpenAi = OpenAi { limit: "max_tokens" };
 
 impl Dialect for OpenAi {
     fn name(&self) -> &'static str {
-        NAME
+        wire::NAME
     }
 
     fn encode(&self, call: &Call, model: &str) -> Result<Outgoing> {
@@ -62,7 +59,7 @@ impl Dialect for OpenAi {
     }
 
     fn decode(&self, operation: Operation, body: Bytes) -> Result<Response> {
-        decode::decode(operation, body)
+        decode::decode(&OPENAI, operation, body)
     }
 
     fn decode_error(&self, status: u16, body: &[u8]) -> Error {

@@ -155,6 +155,7 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn only_what_is_patched_changes() {
@@ -192,5 +193,41 @@ mod tests {
     fn depth_cannot_overflow_the_stack() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200_000), "]".repeat(200_000));
         assert!(Object::parse(deep.as_bytes()).is_ok());
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z\"\\\\{}é]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-c\"}é]{0,2}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_patched_object_is_the_object_with_those_values(
+            members in prop::collection::hash_map("[a-e\"}é]{0,2}", json(), 0..5),
+            name in "[a-e]",
+            value in json(),
+            pretty: bool,
+        ) {
+            let mut expect = Value::Object(members.into_iter().collect());
+            let text = if pretty { format!("{expect:#}") } else { expect.to_string() };
+            let object = Object::parse(text.as_bytes()).unwrap();
+            let mut patch = object.patch();
+            patch.set(&name, value.to_string());
+            patch.set("added", "1".to_owned());
+            expect[name] = value;
+            expect["added"] = 1.into();
+            prop_assert_eq!(serde_json::from_slice::<Value>(&patch.finish()).unwrap(), expect);
+        }
     }
 }

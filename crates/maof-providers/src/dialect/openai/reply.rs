@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::object::Object;
-use super::wire::{UsageCounts, finish_word};
-use super::{NAME, error, message};
+use super::wire::{NAME, UsageCounts, finish_word};
+use super::{error, message};
 
 /// A whole reply.
 pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Result<Bytes> {
@@ -241,7 +241,7 @@ impl Chunks {
 /// The frame without the usage that the caller did not ask for; nothing, when there was nothing else in it.
 fn without_usage(frame: &[u8], out: &mut Vec<u8>) {
     let data = data_of(frame);
-    let Ok(object) = Object::parse(&data) else { return };
+    let Ok(object) = Object::parse(data.trim_ascii()) else { return };
     let empty = object.read::<Vec<serde::de::IgnoredAny>>("choices").is_none_or(|choices| choices.is_empty());
     if !empty {
         let mut patch = object.patch();

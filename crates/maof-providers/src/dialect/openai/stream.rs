@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::wire::{self, UsageCounts};
-use super::{NAME, error};
+use super::error;
+use super::wire::{self, NAME, UsageCounts};
 
 /// Choices that a stream may have, and calls that a choice may have.
 const MOST: usize = 1024;

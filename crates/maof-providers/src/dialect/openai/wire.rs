@@ -4,6 +4,9 @@ use maof_core::{Finish, Speaker, Unit, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The dialect's name.
+pub(super) const NAME: &str = "openai";
+
 /// A message, of a request or of an answer.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Message {
