@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use maof_core::{
-    Batch, Beat, Call, Card, Claim, Endpoint, Journal, Name, NewRun, Record, Reply, Result, Run, RunFilter, RunId,
-    Timestamp,
+    Batch, Beat, Call, Card, Claim, Endpoint, Journal, Name, NewRun, Record, Reply, Result, Run, RunFilter,
+    RunId, Timestamp,
 };
 
 /// Every point at which a process may be killed.

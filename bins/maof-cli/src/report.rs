@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use maof::{AgentReport, Report, StepReport};
+use maof::{AgentReport, ErrorKind, Report, StepReport};
 use serde_json::Value;
 
 /// Characters that a value may take in a line.
@@ -48,6 +48,20 @@ fn write_step(out: &mut String, step: &StepReport) -> std::fmt::Result {
     for agent in &step.agents {
         write_agent(out, agent, width)?;
     }
+    for agent in &step.agents {
+        for replaced in &agent.instead_of {
+            let why = match replaced.error {
+                ErrorKind::BudgetExceeded => "whose budget was used up".to_owned(),
+                ErrorKind::Timeout => "which did not answer in time".to_owned(),
+                kind => format!("which failed ({kind})"),
+            };
+            writeln!(
+                out,
+                "  {} stood in {} times for {}, {why}",
+                agent.agent, replaced.times, replaced.agent
+            )?;
+        }
+    }
     if let Some(vote) = &step.vote {
         let right = vote.right.map(|r| format!(", right {}", share(r))).unwrap_or_default();
         writeln!(
@@ -56,9 +70,13 @@ fn write_step(out: &mut String, step: &StepReport) -> std::fmt::Result {
             "verdict", vote.items, vote.unanimous, vote.tied
         )?;
         for example in &vote.examples {
-            let dissent: Vec<String> =
-                example.dissent.iter().map(|(agent, value)| format!("{agent} says {}", short(value))).collect();
-            let line = format!("item {}: {}; but {}", example.item, short(&example.verdict), dissent.join(", "));
+            let dissent: Vec<String> = example
+                .dissent
+                .iter()
+                .map(|(agent, value)| format!("{agent} says {}", short(value)))
+                .collect();
+            let line =
+                format!("item {}: {}; but {}", example.item, short(&example.verdict), dissent.join(", "));
             writeln!(out, "    {}", clip(&line, WIDTH * 2))?;
         }
     }

@@ -12,10 +12,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Serves MAOF: tasks at /tasks, an OpenAI-compatible gateway at /v1.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "\
+#[command(
+    version,
+    about,
+    after_help = "\
 Examples:
   maof-server                                    local agents, loopback, port 8000
-  maof-server --config maof.yaml --listen 0.0.0.0:8080")]
+  maof-server --config maof.yaml --listen 0.0.0.0:8080"
+)]
 struct Args {
     /// The configuration file [default: maof.yaml here; else built-in local agents]
     #[arg(long, short, env = "MAOF_CONFIG", value_name = "FILE")]

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatRequest, EmbedRequest};
 use crate::dialect::Dialect;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
 use crate::principal::Principal;
 
@@ -85,6 +85,8 @@ pub struct Chosen {
     pub instructions: Option<Arc<str>>,
     /// How many candidates were passed over before this one.
     pub fallbacks: u32,
+    /// The one before this one, and why it did not answer.
+    pub instead_of: Option<(Name, ErrorKind)>,
 }
 
 /// Where a call belongs, for journals, ledgers and logs.

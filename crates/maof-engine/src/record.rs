@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use maof_core::{Error, Failure, Money, Name, Result, RunState, Usage, Verdict};
+use maof_core::{Error, ErrorKind, Failure, Money, Name, Result, RunState, Usage, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -43,6 +43,9 @@ pub struct AgentAnswer {
     pub attempts: u32,
     /// Candidates that were passed over.
     pub fallbacks: u32,
+    /// The last of them, and why it did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<(Name, ErrorKind)>,
 }
 
 /// Something that happened to a run.
@@ -160,7 +163,8 @@ mod tests {
             cost: Money::from_nanos(7),
             micros: 9,
             attempts: 1,
-            fallbacks: 0,
+            fallbacks: 1,
+            instead_of: Some((Name::new("b").unwrap(), ErrorKind::BudgetExceeded)),
         };
         let records = [
             Record::Answered { slot, step: "s".into(), answer: Box::new(answer) },

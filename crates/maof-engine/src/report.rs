@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use maof_core::{Failure, Money, Name, Run, RunId, RunState, TaskId, Usage, Verdict};
+use maof_core::{ErrorKind, Failure, Money, Name, Run, RunId, RunState, TaskId, Usage, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -55,6 +55,9 @@ pub struct AgentReport {
     pub answered: u32,
     /// Calls it answered in the place of a candidate that could not.
     pub stood_in: u32,
+    /// In whose place, why, and how often.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<Replaced>,
     /// Requests beyond the first of each call.
     pub retried: u32,
     /// Time of all its calls together, in microseconds.
@@ -69,6 +72,17 @@ pub struct AgentReport {
     /// Of the items whose right answer is known, how many it got right, and how many there were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right: Option<(u32, u32)>,
+}
+
+/// An agent whose place another took.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replaced {
+    /// Its name.
+    pub agent: Name,
+    /// Why it did not answer.
+    pub error: ErrorKind,
+    /// How often.
+    pub times: u32,
 }
 
 /// What became of a step's votes.
@@ -145,6 +159,12 @@ fn agents(items: &[ItemState]) -> Vec<AgentReport> {
 fn add(report: &mut AgentReport, answer: &AgentAnswer) {
     report.answered += 1;
     report.stood_in += u32::from(answer.fallbacks > 0);
+    if let Some((agent, error)) = &answer.instead_of {
+        match report.instead_of.iter_mut().find(|r| r.agent == *agent && r.error == *error) {
+            Some(replaced) => replaced.times += 1,
+            None => report.instead_of.push(Replaced { agent: agent.clone(), error: *error, times: 1 }),
+        }
+    }
     report.retried += answer.attempts.saturating_sub(1);
     report.micros = report.micros.saturating_add(answer.micros);
     report.usage += answer.usage;

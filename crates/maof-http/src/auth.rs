@@ -47,8 +47,9 @@ pub(crate) fn authenticate(headers: &HeaderMap, maof: &Maof) -> Result<Arc<Princ
 }
 
 fn key_of(headers: &HeaderMap) -> Result<&str> {
-    let missing =
-        || Error::unauthenticated("an API key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`");
+    let missing = || {
+        Error::unauthenticated("an API key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+    };
     let text = |value: &axum::http::HeaderValue| value.to_str().map(str::to_owned).is_ok();
     if let Some(value) = headers.get(AUTHORIZATION).filter(|v| text(v)) {
         let value = value.to_str().map_err(|_| missing())?;

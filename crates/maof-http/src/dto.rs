@@ -1,7 +1,7 @@
 //! What our own API reads and writes.
 
 use axum::http::{HeaderMap, HeaderName};
-use maof::{RunAnswer, Report};
+use maof::{Report, RunAnswer};
 use maof_core::{Error, Failure, Money, Name, Result, Run};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

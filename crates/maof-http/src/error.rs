@@ -1,8 +1,8 @@
 //! Errors as HTTP says them. Statuses live here and nowhere else.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use maof_core::{Classify, Dialect, Error, ErrorKind, Retry};
 use serde::Serialize;

@@ -19,9 +19,9 @@ pub async fn bind(address: &str) -> Result<TcpListener> {
             ErrorKind::AddrInUse => Error::conflict(format!(
                 "the address {address} is in use; stop what listens there or set another with --listen"
             )),
-            ErrorKind::PermissionDenied => {
-                Error::permission_denied(format!("the address {address} may not be taken; use a port above 1023"))
-            }
+            ErrorKind::PermissionDenied => Error::permission_denied(format!(
+                "the address {address} may not be taken; use a port above 1023"
+            )),
             _ => Error::invalid_request(format!("`{address}` cannot be listened on: {error}")),
         };
         made.param("server.listen").because(error)

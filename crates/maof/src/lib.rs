@@ -35,7 +35,8 @@ pub use config::Config;
 pub use handle::{AgentInfo, Maof, RunAnswer, TaskRequest};
 pub use maof_core::*;
 pub use maof_engine::{
-    AgentReport, Disagreement, Record, Report, RunEvent, StepReport, VoteReport, Workflow, WorkflowSpec,
+    AgentReport, Disagreement, Record, Replaced, Report, RunEvent, StepReport, VoteReport, Workflow,
+    WorkflowSpec,
 };
 pub use system::{SystemClock, SystemIds, SystemRandom};
 pub use tasks::Tasks;

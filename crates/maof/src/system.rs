@@ -29,6 +29,7 @@ impl Clock for SystemClock {
 pub struct SystemIds;
 
 impl Ids for SystemIds {
+    #[allow(clippy::disallowed_methods, reason = "this is the port's one real implementation")]
     fn next(&self) -> Uuid {
         Uuid::now_v7()
     }
@@ -39,6 +40,7 @@ impl Ids for SystemIds {
 pub struct SystemRandom(AtomicU64);
 
 impl Default for SystemRandom {
+    #[allow(clippy::disallowed_methods, reason = "this is the port's one real implementation")]
     fn default() -> Self {
         // The last eight bytes of a UUIDv4-like id are random; a v7 keeps 62 random bits there.
         let (_, low) = Uuid::now_v7().as_u64_pair();

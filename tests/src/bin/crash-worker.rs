@@ -25,7 +25,9 @@ fn workflow() -> anyhow::Result<WorkflowSpec> {
     first["needs"] = json!([]);
     let mut second = ask("second", "second after {{ steps.first }}");
     second["needs"] = json!(["first"]);
-    Ok(serde_json::from_value(json!({"name": "crash", "max_parallel": 3, "steps": [first, second, each, last]}))?)
+    Ok(serde_json::from_value(
+        json!({"name": "crash", "max_parallel": 3, "steps": [first, second, each, last]}),
+    )?)
 }
 
 #[tokio::main]
@@ -80,6 +82,7 @@ fn endpoint(upstream: &str) -> anyhow::Result<HttpEndpoint> {
         context: None,
         max_output: 100,
     };
-    let provider: ProviderConfig = serde_json::from_value(json!({"profile": "openai", "base_url": upstream, "api_key": "k"}))?;
+    let provider: ProviderConfig =
+        serde_json::from_value(json!({"profile": "openai", "base_url": upstream, "api_key": "k"}))?;
     Ok(HttpEndpoint::new(card, &provider, Arc::new(SystemClock))?)
 }

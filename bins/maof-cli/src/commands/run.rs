@@ -146,7 +146,8 @@ impl Progress {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),
         };
-        let style = ProgressStyle::with_template("{spinner} {elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
+        let style =
+            ProgressStyle::with_template("{spinner} {elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) = style {
             bar.set_style(style);

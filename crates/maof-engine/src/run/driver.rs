@@ -300,6 +300,7 @@ async fn ask(context: &Context, call: Call) -> Result<AgentAnswer> {
         micros: context.clock.instant().saturating_duration_since(began).as_micros() as u64,
         attempts: head.attempts.max(1),
         fallbacks: chosen.map_or(0, |c| c.fallbacks),
+        instead_of: chosen.and_then(|c| c.instead_of.clone()),
     })
 }
 

@@ -43,6 +43,7 @@ fn answer(agent: &str, value: Value) -> Box<AgentAnswer> {
         micros: 1,
         attempts: 1,
         fallbacks: 0,
+        instead_of: None,
     })
 }
 

@@ -115,9 +115,9 @@ pub(super) async fn models(State(maof): State<Maof>, headers: HeaderMap) -> Resp
         Ok(principal) => {
             let created = maof.started().as_secs();
             let names = maof.models(&principal);
-            let data = names.iter().map(|(id, owner)| {
-                json!({"id": id, "object": "model", "created": created, "owned_by": owner})
-            });
+            let data = names.iter().map(
+                |(id, owner)| json!({"id": id, "object": "model", "created": created, "owned_by": owner}),
+            );
             Json(json!({"object": "list", "data": data.collect::<Vec<_>>()})).into_response()
         }
     }
@@ -142,4 +142,3 @@ fn unknown_model(model: &str) -> Error {
         .code("model_not_found")
         .param("model")
 }
-

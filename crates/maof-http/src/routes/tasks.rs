@@ -38,9 +38,8 @@ pub(super) async fn submit(
     caller.may_change()?;
     let Query(waiting) = query.map_err(|e| wrong_query(&e))?;
     let bytes = body.map_err(|r| unreadable(&r, maof.config().server.body_limit))?;
-    let task: NewTask = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::invalid_request(format!("the body is not a task: {e}")).param("body")
-    })?;
+    let task: NewTask = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::invalid_request(format!("the body is not a task: {e}")).param("body"))?;
     let request = TaskRequest {
         task_type: task.task_type,
         content: task.content,

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use futures_core::future::BoxFuture;
 use maof_core::{
-    Call, Candidate, Chosen, Clock, Decision, Error, Guarded as _, Name, Observe, Reply, Result, Retry,
-    Route, Signal,
+    Call, Candidate, Chosen, Clock, Decision, Error, ErrorKind, Guarded as _, Name, Observe, Reply, Result,
+    Retry, Route, Signal,
 };
 use tower_service::Service;
 
@@ -69,8 +69,9 @@ where
         let decision = self.route.decide(&call)?;
         tracing::debug!(decision = %decision.id, why = decision.why, "routed");
         let mut errors = MostTelling::default();
+        let mut instead_of = None;
         for (fallbacks, candidate) in (0..).zip(&decision.candidates) {
-            let error = match self.ask(&call, &decision, candidate, fallbacks).await {
+            let error = match self.ask(&call, &decision, candidate, fallbacks, instead_of.take()).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) if error.retry() == Retry::Never => return Err(error),
                 Err(error) => error,
@@ -79,6 +80,7 @@ where
             if let Some(next) = next {
                 self.tell(candidate, next, &error);
             }
+            instead_of = Some((candidate.agent.clone(), error.kind()));
             errors.add(error);
             if next.is_none() {
                 break;
@@ -94,6 +96,7 @@ where
         decision: &Decision,
         candidate: &Candidate,
         fallbacks: u32,
+        instead_of: Option<(Name, ErrorKind)>,
     ) -> Result<Reply> {
         let Some(service) = self.services.get(&candidate.endpoint) else {
             let why = format!("the router knows the endpoint `{}`, the stack does not", candidate.endpoint);
@@ -105,6 +108,7 @@ where
             endpoint: candidate.endpoint.clone(),
             instructions: candidate.instructions.clone(),
             fallbacks,
+            instead_of,
         });
         let mut call = call.clone();
         call.chosen = Some(Arc::clone(&chosen));

@@ -46,7 +46,7 @@ async fn what_was_spent_and_noted_outlives_the_process() {
     let now = Timestamp::from_micros(1);
     let key: Arc<str> = "k".into();
     let charge = Charge { account: account.clone(), amount: 1, limit: Some(1) };
-    store.hold(&key, &[charge.clone()], now).await.unwrap();
+    store.hold(&key, std::slice::from_ref(&charge), now).await.unwrap();
     let attempt: maof_core::Attempt = serde_json::from_value(serde_json::json!({
         "id": uuid::Uuid::from_u128(1), "call": uuid::Uuid::nil(), "tenant": "t", "user": "u", "run": null,
         "step": null, "agent": "a", "endpoint": "e", "model": "m", "began": 1, "micros": 1, "usage": {}, "cost": 0,

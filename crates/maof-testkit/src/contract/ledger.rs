@@ -79,6 +79,7 @@ pub async fn a_refusal_changes_nothing_and_says_why(store: Store) {
 
 /// M01, in one process.
 pub async fn two_hundred_callers_never_overspend(store: Store) {
+    #[allow(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
     let calls = (0..200_u128).map(|number| {
         let store = Arc::clone(&store);
         tokio::spawn(async move {

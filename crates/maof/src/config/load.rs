@@ -15,7 +15,7 @@ impl Config {
     /// # Errors
     /// `not_found` when there is no such file; `invalid_request` naming file, line and key.
     pub fn load(path: &Path) -> Result<Config> {
-        let dir = path.parent().unwrap_or(Path::new("."));
+        let dir = path.parent().unwrap_or_else(|| Path::new("."));
         let mut variables = yaml::dotenv(&dir.join(".env"))?;
         variables.extend(std::env::vars());
         let mut config: Config = yaml::read(path, Some(&variables))?;

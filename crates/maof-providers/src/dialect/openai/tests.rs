@@ -132,6 +132,7 @@ fn bytes_of_the_same_dialect_are_patched_and_nothing_else() {
         endpoint: name,
         instructions: Some("Be \"terse\".".into()),
         fallbacks: 0,
+        instead_of: None,
     }));
     asked.stream = false;
     let sent = value(&OPENAI.encode(&asked, "b").unwrap().body);
