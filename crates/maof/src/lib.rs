@@ -38,6 +38,7 @@ pub use maof_engine::{
     AgentReport, Disagreement, Record, Replaced, Report, RunEvent, StepReport, VoteReport, Workflow,
     WorkflowSpec,
 };
+pub use maof_security::KeyEntry;
 pub use system::{SystemClock, SystemIds, SystemRandom};
 pub use tasks::Tasks;
 

@@ -90,6 +90,10 @@ fn explain(error: &YamlError, name: &str) -> Error {
             "{place}: the environment variable {name} is not set; set it, or add it to .env"
         ))
         .param(name.clone()),
+        YamlError::DuplicateMappingKey { key, .. } => {
+            let named = key.as_deref().map(|k| format!(" `{k}`")).unwrap_or_default();
+            Error::invalid_request(format!("{place}: the key{named} is there twice"))
+        }
         other => {
             // The library's own text ends with the place, which is said already.
             let text = other.to_string();
@@ -167,7 +171,7 @@ mod tests {
         check("listen: x\nretries: many\n", "f.yaml:2:10");
         check("listen: [\n", "f.yaml:");
         check("listen: ${NOPE}\n", "f.yaml:1:9: the environment variable NOPE is not set");
-        check("listen: x\nlisten: y\n", "duplicate");
+        check("listen: x\nlisten: y\n", "f.yaml:2:1: the key `listen` is there twice");
     }
 
     #[test]
