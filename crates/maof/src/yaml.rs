@@ -4,6 +4,9 @@
 //! Interpolation happens within scalars after parsing, so that a variable's value can never change the
 //! structure of a file, and values never appear in errors.
 
+mod quoted;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -60,10 +63,12 @@ pub fn read_text(path: &Path, max: u64) -> Result<String> {
 /// wrong type, a missing variable.
 pub fn parse<T: DeserializeOwned>(text: &str, name: &str, variables: Option<&Variables>) -> Result<T> {
     let mut options = Options::default();
+    let mut text = Cow::Borrowed(text);
     if let Some(variables) = variables {
+        text = quoted::expand(&text, name, variables)?.into();
         options = options.with_properties(variables.clone());
     }
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| explain(&error, name))
+    serde_saphyr::from_str_with_options(&text, options).map_err(|error| explain(&error, name))
 }
 
 fn explain(error: &YamlError, name: &str) -> Error {
@@ -86,10 +91,7 @@ fn explain(error: &YamlError, name: &str) -> Error {
         YamlError::SerdeMissingField { field, .. } => {
             Error::invalid_request(format!("{place}: the key `{field}` is missing")).param(*field)
         }
-        YamlError::UnresolvedProperty { name, .. } => Error::invalid_request(format!(
-            "{place}: the environment variable {name} is not set; set it, or add it to .env"
-        ))
-        .param(name.clone()),
+        YamlError::UnresolvedProperty { name, .. } => unset(&place, name),
         YamlError::DuplicateMappingKey { key, .. } => {
             let named = key.as_deref().map(|k| format!(" `{k}`")).unwrap_or_default();
             Error::invalid_request(format!("{place}: the key{named} is there twice"))
@@ -101,6 +103,11 @@ fn explain(error: &YamlError, name: &str) -> Error {
             Error::invalid_request(format!("{place}: {first}"))
         }
     }
+}
+
+fn unset(place: &str, name: &str) -> Error {
+    let why = format!("{place}: the environment variable {name} is not set; set it, or add it to .env");
+    Error::invalid_request(why).param(name.to_owned())
 }
 
 /// The known word nearest to `word`, if one is near: Jaro-Winkler similarity above 0.8.
@@ -177,6 +184,11 @@ mod tests {
     #[test]
     fn a_variable_cannot_change_the_structure() {
         check("listen: ${HOST}\n", "a: b\nc: [");
+        check("listen: \"<${HOST}>\"\n", "<a: b\nc: [>");
+        check("{listen: '${HOST}'} # \"${NOPE}\"\n", "a: b c: [");
+        check("listen: '$${HOST}'\n", "${HOST}");
+        check("listen: \"${NOPE}\"\n", "f.yaml:1: the environment variable NOPE is not set");
+        check("listen: it's ${HOST}'s\n", "it's a: b\nc: ['s");
     }
 
     #[test]

@@ -1,0 +1,187 @@
+//! The command line as people use it: exit codes, one clear message each, and a run that goes on after Ctrl-C.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The `maof` of this build: cargo puts it beside the tests' own programs.
+fn maof() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_crash-worker")).with_file_name("maof");
+    assert!(path.is_file(), "build it first: cargo build --workspace --bins");
+    path
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn run(dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(maof());
+    command.current_dir(dir).args(args).env_remove("MAOF_CONFIG").env_remove("MAOF_DB");
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn check(files: &[(&str, &str)], args: &[&str], code: i32, parts: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(dir.path().join(name), content).unwrap();
+    }
+    let output = run(dir.path(), args);
+    let said = text(&output.stderr) + &text(&output.stdout);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+    for part in parts {
+        assert!(said.contains(part), "{args:?} does not say {part:?} but {said}");
+    }
+    assert!(code == 0 || !dir.path().join("maof.db").exists(), "{args:?}: a database was left behind");
+}
+
+const FLOW: &str = "name: w\nsteps:\n  - {id: a, agent: lexicon, ask: '{{ input }}'}\n";
+
+#[test]
+fn wrong_configuration_is_told_by_file_line_and_key() {
+    let conf = |text| [("maof.yaml", text)];
+    let args = ["config", "check"];
+    check(&conf("sever: {}\n"), &args, 2, &["maof.yaml:1:1", "`sever`", "did you mean `server`"]);
+    check(&conf("server: {body_limit: lots}\n"), &args, 2, &["maof.yaml:1:22"]);
+    check(&conf("server: {body_limit: 0}\n"), &args, 2, &["server.body_limit", "1 to 1,073,741,824"]);
+    check(&conf("server: {listen: nowhere}\n"), &args, 2, &["server.listen", "host:port"]);
+    check(&conf("providers: {p: {profile: openai, api_key: '${NO_SUCH_KEY}'}}\n"), &args, 2, &["NO_SUCH_KEY", "not set"]);
+    check(&conf("agents: [{name: lexikon}]\n"), &args, 2, &["agents[0].endpoints", "did you mean `lexicon`"]);
+    check(&conf("endpoints: [{name: a, local: lexikon}]\n"), &args, 2, &["endpoints[0].local", "did you mean"]);
+    check(&conf("endpoints: [{name: a, provider: p, model: m}]\n"), &args, 2, &["provider called `p`"]);
+    check(&conf("budgets: [{account: tenant, limit_usd: -1}]\n"), &args, 2, &["budgets[0].limit_usd", "above 0"]);
+    check(&conf("budgets: [{account: 'agent:nobody', limit_usd: 1}]\n"), &args, 2, &["budgets[0].account", "nobody"]);
+    check(&conf("workflows: [nope.yaml]\n"), &args, 3, &["nope.yaml"]);
+    check(&conf("log: {filter: 'maof=loud'}\n"), &args, 2, &["log.filter"]);
+    check(&conf("log: {filter: info}\n"), &args, 0, &["is valid"]);
+    check(&[], &["config", "check", "no.yaml"], 3, &["no.yaml"]);
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let conf = "providers: {p: {profile: openai, api_key: sk-SECRETPROBE}}\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("maof.yaml"), conf).unwrap();
+    for args in [&["config", "show"][..], &["config", "check", "--json"], &["agents"]] {
+        let output = run(dir.path(), args);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(!said.contains("SECRETPROBE"), "{args:?}: {said}");
+    }
+}
+
+#[test]
+fn wrong_workflows_and_inputs_are_told_before_anything_is_opened() {
+    let flow = |text| [("w.yaml", text)];
+    let args = ["run", "w.yaml", "--content", "q"];
+    check(&flow("name: w\nstep: []\n"), &args, 2, &["w.yaml:2:1", "did you mean `steps`"]);
+    check(&flow("name: w\nsteps: [\n"), &args, 2, &["w.yaml:"]);
+    check(&[], &args, 3, &["w.yaml"]);
+    let with = |more: &str| format!("name: w\n{more}steps:\n  - {{id: a, agent: lexicon}}\n");
+    let inputs = with("inputs: {news: {file: news.tsv}}\n");
+    check(&[("w.yaml", &inputs)], &["run", "w.yaml"], 3, &["inputs.news", "news.tsv"]);
+    let inputs = with("inputs: {news: {file: news.json}}\n");
+    check(&[("w.yaml", &inputs), ("news.json", "{\n\"a\": }")], &["run", "w.yaml"], 2, &["news.json:2"]);
+    check(&flow(FLOW), &["run", "w.yaml", "--content", "{"], 2, &["content"]);
+    check(&[], &["run"], 2, &["Usage"]);
+    check(&[], &["frobnicate"], 2, &["unrecognized subcommand"]);
+}
+
+#[test]
+fn a_workflow_that_does_not_fit_is_refused_and_nothing_is_accepted() {
+    let refuse = |flow: &str, content: &str, parts: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("w.yaml"), flow).unwrap();
+        let output = run(dir.path(), &["run", "w.yaml", "--content", content]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        let listed = run(dir.path(), &["tasks", "list"]);
+        assert!(text(&listed.stdout).contains("no tasks"), "{}", text(&listed.stdout));
+    };
+    refuse("name: w\nsteps:\n  - {id: a, agent: lexikon}\n", "q", &["steps.a", "did you mean `lexicon`"]);
+    refuse(
+        "name: w\nsteps:\n  - {id: a, agent: lexicon, needs: [b]}\n  - {id: b, agent: lexicon}\n",
+        "q",
+        &["wait for one another", "a, b"],
+    );
+    refuse(FLOW, " ", &["content", "empty"]);
+}
+
+/// The main job on a copy of its data, with a database of its own.
+fn market_brief(dir: &TempDir, args: &[&str]) -> Output {
+    let example = root().join("examples/market-brief");
+    let config = example.join("maof.yaml");
+    let db = dir.path().join("brief.db");
+    let mut command = Command::new(maof());
+    command.args(["--config", config.to_str().unwrap(), "--db", db.to_str().unwrap()]).args(args);
+    command.current_dir(dir.path()).stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn the_main_job_shows_who_did_what_and_what_a_budget_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let workflow = root().join("examples/market-brief/workflow.yaml");
+    let output = market_brief(&dir, &["run", workflow.to_str().unwrap(), "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["state"], "completed");
+    let step = |name: &str| {
+        let steps = report["steps"].as_array().unwrap();
+        steps.iter().find(|s| s["step"] == name).unwrap().clone()
+    };
+    let vote = step("sentiment");
+    let right = |v: &Value| v["right"][0].as_u64().unwrap();
+    let best = vote["agents"].as_array().unwrap().iter().map(right).max().unwrap();
+    assert!(right(&vote["vote"]) >= best, "the vote does no harm: {} against {best}", right(&vote["vote"]));
+    assert_eq!(vote["vote"]["items"], 603);
+    let agents = step("summaries")["agents"].clone();
+    let clerk = agents.as_array().unwrap().iter().find(|a| a["agent"] == "clerk").unwrap().clone();
+    assert_eq!(clerk["instead_of"][0]["agent"], "editor");
+    assert_eq!(clerk["instead_of"][0]["error"], "budget_exceeded");
+
+    let shown = market_brief(&dir, &["tasks", "show", report["run"].as_str().unwrap()]);
+    let shown = text(&shown.stdout);
+    assert!(shown.contains("clerk stood in 3 times for editor, whose budget was used up"), "{shown}");
+    let listed = market_brief(&dir, &["tasks", "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["tasks"][0]["state"], "completed");
+}
+
+#[test]
+fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("brief.db");
+    let workflow = root().join("examples/market-brief/workflow.yaml");
+    let config = root().join("examples/market-brief/maof.yaml");
+    let child = Command::new(maof())
+        .args(["--config", config.to_str().unwrap(), "--db", db.to_str().unwrap(), "run"])
+        .arg(&workflow)
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Interrupted as soon as it works on the run: its journal has begun to grow.
+    while !std::fs::metadata(dir.path().join("brief.db-wal")).is_ok_and(|wal| wal.len() > 300_000) {
+        std::thread::yield_now();
+    }
+    let me = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(me, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let line = said.lines().find(|l| l.starts_with("resume with: maof run --resume ")).unwrap();
+    let id = line.split_whitespace().nth(5).unwrap();
+    assert!(said.contains("maof tasks cancel"), "{said}");
+    let resumed = market_brief(&dir, &["run", "--resume", id, "--json"]);
+    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+    let report: Value = serde_json::from_slice(&resumed.stdout).unwrap();
+    assert_eq!((&report["state"], &report["run"]), (&Value::from("completed"), &Value::from(id)));
+}
