@@ -34,7 +34,10 @@ fn measure(c: &mut Criterion<CpuTime>, name: &str, runtime: &Runtime, maof: &Mao
         step("a", "{{ input }}"), step("b", "then {{ steps.a }}"), step("c", "last {{ steps.b }}"),
     ]});
     let workflow = maof.compile(serde_json::from_value(spec).unwrap()).unwrap();
-    maof.work();
+    {
+        let _inside = runtime.enter();
+        maof.work();
+    }
     let mut group = c.benchmark_group(name);
     group.sample_size(10);
     group.throughput(Throughput::Elements(3));

@@ -13,7 +13,8 @@ use maof_testkit::ScriptedEndpoint;
 fn stack(c: &mut Criterion<CpuTime>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let endpoint = Arc::new(ScriptedEndpoint::new("echo").forgetful());
-    let budgets = "budgets: [{account: tenant, limit_usd: 1000000}, {account: user, limit_requests: 1000000000}]";
+    let budgets =
+        "budgets: [{account: tenant, limit_usd: 1000000}, {account: user, limit_requests: 1000000000}]";
     let config = Config::parse(budgets).unwrap();
     let builder = Maof::builder(config).in_memory().endpoint(endpoint.clone());
     let maof = runtime.block_on(builder.build()).unwrap();
@@ -22,10 +23,15 @@ fn stack(c: &mut Criterion<CpuTime>) {
 
     let mut group = c.benchmark_group("call");
     group.bench_function("endpoint alone", |b| {
-        b.iter(|| runtime.block_on(async { black_box(endpoint.call(call()).await.unwrap().collect().await.unwrap()) }));
+        b.iter(|| {
+            runtime
+                .block_on(async { black_box(endpoint.call(call()).await.unwrap().collect().await.unwrap()) })
+        });
     });
     group.bench_function("through the stack", |b| {
-        b.iter(|| runtime.block_on(async { black_box(maof.call(call()).await.unwrap().collect().await.unwrap()) }));
+        b.iter(|| {
+            runtime.block_on(async { black_box(maof.call(call()).await.unwrap().collect().await.unwrap()) })
+        });
     });
     group.finish();
 }

@@ -130,8 +130,7 @@ async fn everything_but_health_and_metrics_needs_a_key_that_is_known() {
         let right = server.client.get(&url).header("x-api-key", &server.key).send().await.unwrap();
         assert_eq!(right.status(), StatusCode::OK, "{path}");
     }
-    let closed =
-        Server::start("server: {key_for_health: true, key_for_metrics: true}").await;
+    let closed = Server::start("server: {key_for_health: true, key_for_metrics: true}").await;
     for path in ["/health", "/metrics/prometheus"] {
         let status = closed.client.get(format!("{}{path}", closed.base)).send().await.unwrap().status();
         assert_eq!(status, StatusCode::UNAUTHORIZED);

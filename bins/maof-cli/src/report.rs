@@ -22,6 +22,13 @@ fn write(out: &mut String, report: &Report) -> std::fmt::Result {
     for step in &report.steps {
         write_step(out, step)?;
     }
+    if !report.failed_attempts.is_empty() {
+        writeln!(out, "\nfailed requests")?;
+    }
+    for failed in &report.failed_attempts {
+        let (step, agent, endpoint) = (&failed.step, &failed.agent, &failed.endpoint);
+        writeln!(out, "  {step}: {agent} at {endpoint} failed {} times ({})", failed.times, failed.error)?;
+    }
     if let Some(failure) = &report.failure {
         writeln!(out, "\nfailed: {} ({})", failure.message, failure.kind)?;
     }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use maof_core::{
     Attempt, AttemptId, Call, Card, Clock, End, Error, ErrorKind, Failure, Guard, Guarded as _, Ids, Ledger,
-    Money, Name, Observe, Outcome, Part, Reply, Result, Retry, Signal, Timestamp, Usage,
+    Money, Name, Observe, Outcome, Part, Reply, Result, Retry, Signal, Timestamp, Unit, Usage,
 };
 use tower_service::Service;
 
@@ -225,7 +225,9 @@ impl Guard for Open {
             Outcome::Failed(failure) => Some(failure.clone()),
             Outcome::Dropped => Some(Error::cancelled("nobody wanted the rest of the answer").failure()),
         };
-        let usage = end.usage.unwrap_or_else(|| estimate(&self.call, end.streamed_bytes));
+        // Providers do not count requests; who charges by them does.
+        let usage =
+            end.usage.unwrap_or_else(|| estimate(&self.call, end.streamed_bytes)).with(Unit::Request, 1);
         end.usage = Some(usage);
         end.cost = Some(self.close(usage, failure));
     }

@@ -143,7 +143,10 @@ async fn a_whole_answer_is_charged_by_its_usage_and_its_hold_closed() {
     assert_eq!(end.cost, Some(Money::from_nanos(20)));
     let lines = book.0.lock();
     assert_eq!((lines.rows.len(), lines.closed), (1, 1));
-    assert_eq!((lines.rows[0].cost, lines.rows[0].usage), (Money::from_nanos(20), usage));
+    assert_eq!(
+        (lines.rows[0].cost, lines.rows[0].usage),
+        (Money::from_nanos(20), usage.with(Unit::Request, 1))
+    );
     assert_eq!(lines.held, worst_cost(&call("q"), &card()).unwrap().nanos(), "the worst case was held");
 }
 

@@ -15,7 +15,7 @@ pub mod workflow;
 pub use config::Config;
 pub use engine::{CallService, Engine, Parts, RunEvent, read_report};
 pub use record::{AgentAnswer, Record, Slot};
-pub use report::{AgentReport, Disagreement, Replaced, Report, StepReport, VoteReport};
+pub use report::{AgentReport, Disagreement, FailedAttempts, Replaced, Report, StepReport, VoteReport};
 pub use run::{Command, Machine};
 pub use workflow::{
     InputFormat, InputSpec, MakeAggregate, OnError, Step, StepSpec, Then, Workflow, WorkflowSpec, no_joins,

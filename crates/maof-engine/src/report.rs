@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use maof_core::{ErrorKind, Failure, Money, Name, Run, RunId, RunState, TaskId, Usage, Verdict};
+use maof_core::{Attempt, ErrorKind, Failure, Money, Name, Run, RunId, RunState, TaskId, Usage, Verdict};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,10 +26,27 @@ pub struct Report {
     pub cost: Money,
     /// Each step.
     pub steps: Vec<StepReport>,
+    /// Requests to upstreams that failed, whether or not another succeeded; from the ledger.
+    pub failed_attempts: Vec<FailedAttempts>,
     /// The result, once there is one.
     pub result: Option<Value>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
+}
+
+/// Requests that failed in the same way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FailedAttempts {
+    /// The step.
+    pub step: String,
+    /// The agent.
+    pub agent: Name,
+    /// The endpoint that was asked.
+    pub endpoint: Name,
+    /// How they failed.
+    pub error: ErrorKind,
+    /// How many there were.
+    pub times: u32,
 }
 
 /// A step, told to people.
@@ -116,6 +133,30 @@ pub struct Disagreement {
 const EXAMPLES: usize = 5;
 
 impl Report {
+    /// Adds the failed ones of the run's attempts.
+    pub fn add_attempts<'a>(&mut self, attempts: impl IntoIterator<Item = &'a Attempt>) {
+        for attempt in attempts {
+            let Some(failure) = &attempt.failure else { continue };
+            let step = attempt.step.as_deref().unwrap_or_default();
+            let known = self.failed_attempts.iter_mut().find(|f| {
+                f.step == step
+                    && f.agent == attempt.agent
+                    && f.endpoint == attempt.endpoint
+                    && f.error == failure.kind
+            });
+            match known {
+                Some(known) => known.times += 1,
+                None => self.failed_attempts.push(FailedAttempts {
+                    step: step.to_owned(),
+                    agent: attempt.agent.clone(),
+                    endpoint: attempt.endpoint.clone(),
+                    error: failure.kind,
+                    times: 1,
+                }),
+            }
+        }
+    }
+
     pub(crate) fn of(run: &Run, view: &RunView<'_>) -> Report {
         let steps = view.steps().map(|(step, _, items)| StepReport {
             step: step.to_owned(),
@@ -131,6 +172,7 @@ impl Report {
             micros: run.updated.since(run.created).as_micros() as u64,
             cost: view.cost(),
             steps: steps.collect(),
+            failed_attempts: Vec::new(),
             result: run.result.clone(),
             failure: run.failure.clone(),
         }

@@ -20,6 +20,9 @@ use tower::ServiceExt;
 
 use crate::config::Config;
 
+/// Attempts that a report looks at; the latest.
+pub(crate) const REPORTED_ATTEMPTS: u32 = 100_000;
+
 /// A running MAOF. Cheap to clone; every clone is the same one.
 #[derive(Clone)]
 pub struct Maof {
@@ -243,7 +246,11 @@ impl Maof {
     /// # Errors
     /// `not_found`; `unavailable` when the store cannot be reached.
     pub async fn report(&self, principal: &Principal, run: RunId) -> Result<Report> {
-        self.inner.engine.report(&principal.tenant, run).await
+        let mut report = self.inner.engine.report(&principal.tenant, run).await?;
+        self.inner.ledger.flush().await?;
+        let attempts = self.inner.ledger.attempts(&principal.tenant, Some(run), REPORTED_ATTEMPTS).await?;
+        report.add_attempts(&attempts);
+        Ok(report)
     }
 
     /// The report, and every answer in the order in which they came.

@@ -35,8 +35,8 @@ pub use config::Config;
 pub use handle::{AgentInfo, Maof, RunAnswer, TaskRequest};
 pub use maof_core::*;
 pub use maof_engine::{
-    AgentReport, Disagreement, Record, Replaced, Report, RunEvent, StepReport, VoteReport, Workflow,
-    WorkflowSpec,
+    AgentReport, Disagreement, FailedAttempts, Record, Replaced, Report, RunEvent, StepReport, VoteReport,
+    Workflow, WorkflowSpec,
 };
 pub use maof_security::KeyEntry;
 pub use system::{SystemClock, SystemIds, SystemRandom};
@@ -54,6 +54,14 @@ pub fn init() {
 /// `invalid_request` when the filter is malformed.
 pub fn start_logging(config: &Config) -> Result<()> {
     maof_telemetry::start_logging(&config.log)
+}
+
+/// Every metric in a line: name, kind, labels, meaning.
+pub fn metric_names() -> impl Iterator<Item = String> {
+    maof_telemetry::names::ALL.iter().map(|metric| {
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        format!("{} {kind} [{}] {}", metric.name, metric.labels.join(", "), metric.help)
+    })
 }
 
 /// The OpenAI dialect.

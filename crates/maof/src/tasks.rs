@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use maof_core::{Journal, Principal, Result, Run, RunFilter, RunId};
+use maof_core::{Journal, Ledger, Principal, Result, Run, RunFilter, RunId};
 use maof_engine::Report;
 use maof_store::SqliteStore;
 
 use crate::config::Config;
+use crate::handle::REPORTED_ATTEMPTS;
 use crate::system::SystemClock;
 
 /// The tasks of a database, to be looked at and cancelled.
 #[derive(Debug)]
 pub struct Tasks {
     journal: Arc<dyn Journal>,
+    ledger: Arc<dyn Ledger>,
 }
 
 impl Tasks {
@@ -21,7 +23,8 @@ impl Tasks {
     /// # Errors
     /// `not_found` when there is none; `unavailable` when it cannot be opened.
     pub async fn open(config: &Config) -> Result<Tasks> {
-        Ok(Tasks { journal: Arc::new(SqliteStore::open_shared(&config.store).await?) })
+        let store = Arc::new(SqliteStore::open_shared(&config.store).await?);
+        Ok(Tasks { journal: store.clone(), ledger: store })
     }
 
     /// Runs, newest first.
@@ -37,7 +40,9 @@ impl Tasks {
     /// # Errors
     /// `not_found`; `unavailable` when the store cannot be reached.
     pub async fn report(&self, principal: &Principal, run: RunId) -> Result<Report> {
-        maof_engine::read_report(&*self.journal, &principal.tenant, run).await
+        let mut report = maof_engine::read_report(&*self.journal, &principal.tenant, run).await?;
+        report.add_attempts(&self.ledger.attempts(&principal.tenant, Some(run), REPORTED_ATTEMPTS).await?);
+        Ok(report)
     }
 
     /// Wishes a run cancelled; true if it had not ended. Whoever works on it ends it within two seconds.

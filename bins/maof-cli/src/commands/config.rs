@@ -29,12 +29,24 @@ enum Action {
         file: Option<PathBuf>,
     },
     /// Print the JSON schema of configuration files
-    Schema,
+    Schema {
+        /// Of workflow files instead
+        #[arg(long)]
+        workflow: bool,
+    },
+    /// Print every metric: name, kind, labels, meaning
+    Metrics,
 }
 
 pub(crate) fn run(common: &Common, args: Args) -> Result<u8> {
     match args.action {
-        Action::Schema => println!("{}", Config::schema()),
+        Action::Schema { workflow: false } => println!("{}", Config::schema()),
+        Action::Schema { workflow: true } => println!("{}", Config::workflow_schema()),
+        Action::Metrics => {
+            for metric in maof::metric_names() {
+                println!("{metric}");
+            }
+        }
         Action::Check { file } => {
             let path = file.or_else(|| common.find(None));
             let config = match &path {

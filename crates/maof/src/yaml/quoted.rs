@@ -52,9 +52,11 @@ fn closing(text: &str, quote: char) -> Option<usize> {
     let mut chars = text.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {
         match c {
-            '\\' if quote == '"' => drop(chars.next()),
+            '\\' if quote == '"' => {
+                chars.next();
+            }
             _ if c == quote && quote == '\'' && chars.peek().is_some_and(|(_, n)| *n == '\'') => {
-                drop(chars.next());
+                chars.next();
             }
             _ if c == quote => return Some(at + 1),
             _ => {}

@@ -7,15 +7,12 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The `maof` of this build: cargo puts it beside the tests' own programs.
-fn maof() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_crash-worker")).with_file_name("maof");
-    assert!(path.is_file(), "build it first: cargo build --workspace --bins");
-    path
+fn maof() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_maof"))
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn run(dir: &Path, args: &[&str]) -> Output {
@@ -52,12 +49,32 @@ fn wrong_configuration_is_told_by_file_line_and_key() {
     check(&conf("server: {body_limit: lots}\n"), &args, 2, &["maof.yaml:1:22"]);
     check(&conf("server: {body_limit: 0}\n"), &args, 2, &["server.body_limit", "1 to 1,073,741,824"]);
     check(&conf("server: {listen: nowhere}\n"), &args, 2, &["server.listen", "host:port"]);
-    check(&conf("providers: {p: {profile: openai, api_key: '${NO_SUCH_KEY}'}}\n"), &args, 2, &["NO_SUCH_KEY", "not set"]);
+    check(
+        &conf("providers: {p: {profile: openai, api_key: '${NO_SUCH_KEY}'}}\n"),
+        &args,
+        2,
+        &["NO_SUCH_KEY", "not set"],
+    );
     check(&conf("agents: [{name: lexikon}]\n"), &args, 2, &["agents[0].endpoints", "did you mean `lexicon`"]);
-    check(&conf("endpoints: [{name: a, local: lexikon}]\n"), &args, 2, &["endpoints[0].local", "did you mean"]);
+    check(
+        &conf("endpoints: [{name: a, local: lexikon}]\n"),
+        &args,
+        2,
+        &["endpoints[0].local", "did you mean"],
+    );
     check(&conf("endpoints: [{name: a, provider: p, model: m}]\n"), &args, 2, &["provider called `p`"]);
-    check(&conf("budgets: [{account: tenant, limit_usd: -1}]\n"), &args, 2, &["budgets[0].limit_usd", "above 0"]);
-    check(&conf("budgets: [{account: 'agent:nobody', limit_usd: 1}]\n"), &args, 2, &["budgets[0].account", "nobody"]);
+    check(
+        &conf("budgets: [{account: tenant, limit_usd: -1}]\n"),
+        &args,
+        2,
+        &["budgets[0].limit_usd", "above 0"],
+    );
+    check(
+        &conf("budgets: [{account: 'agent:nobody', limit_usd: 1}]\n"),
+        &args,
+        2,
+        &["budgets[0].account", "nobody"],
+    );
     check(&conf("workflows: [nope.yaml]\n"), &args, 3, &["nope.yaml"]);
     check(&conf("log: {filter: 'maof=loud'}\n"), &args, 2, &["log.filter"]);
     check(&conf("log: {filter: info}\n"), &args, 0, &["is valid"]);
