@@ -65,7 +65,8 @@ pub fn parse<T: DeserializeOwned>(text: &str, name: &str, variables: Option<&Var
     let mut options = Options::default();
     let mut text = Cow::Borrowed(text);
     if let Some(variables) = variables {
-        text = quoted::expand(&text, name, variables)?.into();
+        let expanded = quoted::expand(&text, variables);
+        text = expanded.map_err(|e| unset(&format!("{name}:{}", e.line), &e.name))?.into();
         options = options.with_properties(variables.clone());
     }
     serde_saphyr::from_str_with_options(&text, options).map_err(|error| explain(&error, name))

@@ -2,19 +2,24 @@
 //! reference must be quoted, so quoted ones are expanded here, escaped for their quotes: a value can change
 //! neither the structure of a file nor the scalar it stands in.
 
-use maof_core::Result;
+use std::collections::HashMap;
 
-use super::Variables;
+/// A variable that is not set: the line that names it, and its name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unset {
+    pub(super) line: usize,
+    pub(super) name: String,
+}
 
 /// Expands references in scalars that are quoted within one line. `$${NAME}` stays as `${NAME}`.
 ///
 /// # Errors
-/// `invalid_request` naming place and variable when one is not set.
-pub(super) fn expand(text: &str, name: &str, variables: &Variables) -> Result<String> {
+/// The first variable that is not set.
+pub(super) fn expand(text: &str, variables: &HashMap<String, String>) -> Result<String, Unset> {
     let mut out = String::with_capacity(text.len());
     for (number, line) in text.split_inclusive('\n').enumerate() {
         if line.contains("${") && line.contains(['"', '\'']) {
-            expand_line(line, &format!("{name}:{}", number + 1), variables, &mut out)?;
+            expand_line(line, variables, &mut out).map_err(|name| Unset { line: number + 1, name })?;
         } else {
             out.push_str(line);
         }
@@ -22,14 +27,14 @@ pub(super) fn expand(text: &str, name: &str, variables: &Variables) -> Result<St
     Ok(out)
 }
 
-fn expand_line(line: &str, place: &str, variables: &Variables, out: &mut String) -> Result<()> {
+fn expand_line(line: &str, variables: &HashMap<String, String>, out: &mut String) -> Result<(), String> {
     let mut rest = line;
     let mut before = '\n';
     while let Some(c) = rest.chars().next() {
         // A quote opens a scalar only where one may begin; an apostrophe within words does not.
         let opens = matches!(c, '"' | '\'') && matches!(before, '\n' | ':' | ',' | '[' | '{' | '-');
         if let Some(end) = opens.then(|| closing(rest, c)).flatten() {
-            expand_scalar(&rest[..end], c, place, variables, out)?;
+            expand_scalar(&rest[..end], c, variables, out)?;
             rest = &rest[end..];
             before = c;
             continue;
@@ -68,10 +73,9 @@ fn closing(text: &str, quote: char) -> Option<usize> {
 fn expand_scalar(
     scalar: &str,
     quote: char,
-    place: &str,
-    variables: &Variables,
+    variables: &HashMap<String, String>,
     out: &mut String,
-) -> Result<()> {
+) -> Result<(), String> {
     let mut rest = scalar;
     while let Some(at) = rest.find("${") {
         let Some(length) = rest[at..].find('}') else { break };
@@ -85,7 +89,7 @@ fn expand_scalar(
             out.push_str(&rest[at..at + length + 1]);
         } else {
             out.push_str(&rest[..at]);
-            let value = variables.get(reference).ok_or_else(|| super::unset(place, reference))?;
+            let value = variables.get(reference).ok_or_else(|| reference.to_owned())?;
             escape(value, quote, out);
         }
         rest = &rest[at + length + 1..];
