@@ -14,13 +14,20 @@ pub type CallService = BoxCloneSyncService<Call, Reply, Error>;
 /// Changes that are told to watchers; who misses some looks at the journal.
 const CHANGES: usize = 1024;
 
+/// A run's journal has grown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) run: RunId,
+    pub(crate) ended: bool,
+}
+
 pub(crate) struct Context {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) calls: CallService,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) observe: Arc<dyn Observe>,
-    changes: broadcast::Sender<(RunId, u64)>,
+    changes: broadcast::Sender<Change>,
 }
 
 impl Context {
@@ -40,13 +47,13 @@ impl Context {
         self.clock.instant().checked_add(deadline.since(self.clock.now()))
     }
 
-    /// Tells watchers that a run's journal has grown to `seq` records.
-    pub(crate) fn tell(&self, run: RunId, seq: u64) {
+    /// Tells watchers that a run's journal has grown, and whether it has ended.
+    pub(crate) fn tell(&self, run: RunId, ended: bool) {
         // Nobody watching is no failure.
-        let _ = self.changes.send((run, seq));
+        let _ = self.changes.send(Change { run, ended });
     }
 
-    pub(crate) fn changes(&self) -> broadcast::Receiver<(RunId, u64)> {
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 }

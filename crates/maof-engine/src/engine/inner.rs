@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use maof_core::RunId;
 use parking_lot::{Mutex, RwLock};
@@ -21,6 +22,8 @@ pub(crate) struct Inner {
     pub(crate) workflows: RwLock<HashMap<String, Arc<Workflow>>>,
     pub(crate) running: Mutex<HashMap<RunId, Held>>,
     pub(crate) wake: Notify,
+    /// Whether more may wait than there was room for.
+    pub(crate) hungry: AtomicBool,
     pub(crate) closing: CancellationToken,
     pub(crate) tracker: TaskTracker,
     /// This worker's name in claims.

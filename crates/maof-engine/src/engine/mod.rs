@@ -75,6 +75,7 @@ impl Engine {
             workflows: RwLock::new(HashMap::new()),
             running: Mutex::new(HashMap::new()),
             wake: Notify::new(),
+            hungry: Default::default(),
             closing: CancellationToken::new(),
             tracker: parts.tracker,
             owner,
@@ -145,7 +146,7 @@ impl Engine {
         let now = self.inner.context.clock.now();
         let had_not_ended = self.inner.context.journal.cancel(tenant, run, now).await?;
         self.inner.tell(run, Stop::Cancel);
-        self.inner.context.tell(run, u64::MAX);
+        self.inner.context.tell(run, true);
         Ok(had_not_ended)
     }
 
@@ -168,7 +169,7 @@ impl Engine {
             if found.state.is_final() {
                 return Ok(found);
             }
-            self.changed(&mut changes, run).await;
+            self.changed(&mut changes, run, true).await;
         }
     }
 

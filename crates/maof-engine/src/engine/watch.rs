@@ -9,6 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Engine;
+use super::context::Change;
 use crate::record::Record;
 
 /// Records that are read at once.
@@ -54,7 +55,7 @@ impl Engine {
                             over = ended && events.is_empty();
                             page.extend(events);
                             if page.is_empty() && !over {
-                                engine.changed(&mut changes, run).await;
+                                engine.changed(&mut changes, run, false).await;
                             }
                         }
                     }
@@ -75,13 +76,14 @@ impl Engine {
         Ok((events?, ended))
     }
 
-    /// Waits until the run may have changed; at the latest after a poll, for changes by other processes.
-    pub(super) async fn changed(&self, changes: &mut Receiver<(RunId, u64)>, run: RunId) {
+    /// Waits until the run may have changed, or `only_end`ed; at the latest after a poll, for changes by other
+    /// processes.
+    pub(super) async fn changed(&self, changes: &mut Receiver<Change>, run: RunId, only_end: bool) {
         let poll = Duration::from_millis(self.inner.config.poll_ms);
         let told = async {
             loop {
                 match changes.recv().await {
-                    Ok((changed, _)) if changed != run => {}
+                    Ok(change) if change.run != run || (only_end && !change.ended) => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => return,
                     Err(RecvError::Closed) => return std::future::pending().await,
                 }

@@ -1,6 +1,7 @@
 //! The worker's two loops: claiming what waits, and keeping what is claimed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use maof_core::{Batch, Claim, Error, Finished, Run, RunId, RunState, Signal};
@@ -17,13 +18,17 @@ const AT_ONCE: u32 = 50;
 pub(super) async fn claims(inner: Arc<Inner>, only: Option<RunId>) {
     let poll = Duration::from_millis(inner.config.poll_ms);
     while !inner.closing.is_cancelled() {
-        let room = inner.config.max_in_flight.saturating_sub(inner.running.lock().len() as u32);
-        let claimed = if room == 0 { Vec::new() } else { claim(&inner, only, room.min(AT_ONCE)).await };
-        let none = claimed.is_empty();
+        let room = inner.config.max_in_flight.saturating_sub(inner.running.lock().len() as u32).min(AT_ONCE);
+        // Told before looking: whoever ends from now on wakes this loop.
+        inner.hungry.store(true, Ordering::Release);
+        let claimed = if room == 0 { Vec::new() } else { claim(&inner, only, room).await };
+        let more = claimed.len() as u32 == room && room > 0;
+        // Fewer than there was room for: nothing else waits, and only what is submitted wakes this loop.
+        inner.hungry.store(room == 0 || more, Ordering::Release);
         for run in claimed {
             take(&inner, run).await;
         }
-        if none {
+        if !more {
             tokio::select! {
                 () = inner.closing.cancelled() => {}
                 () = inner.wake.notified() => {}
@@ -74,7 +79,9 @@ async fn take(inner: &Arc<Inner>, run: Run) {
         driver.drive(stop).await;
         here.running.lock().remove(&id);
         // There is room for another one now.
-        here.wake.notify_one();
+        if here.hungry.load(Ordering::Acquire) {
+            here.wake.notify_one();
+        }
     });
 }
 
@@ -95,7 +102,7 @@ async fn give_up(inner: &Inner, run: &Run) {
     if let Err(error) = inner.context.journal.commit(batch).await {
         tracing::warn!(run = %run.id, %error, "a poisoned run could not be ended");
     }
-    inner.context.tell(run.id, run.seq + 1);
+    inner.context.tell(run.id, true);
 }
 
 /// Renews leases three times a lease, and learns what others wish.

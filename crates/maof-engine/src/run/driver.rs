@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::task::{Context as Cx, Poll, Waker};
 
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use maof_core::{
     Batch, Body, Call, CallId, ChatRequest, Chosen, Error, ErrorKind, Failure, Finished, Principal,
-    Provenance, Result, Run, RunState, Signal, Verdict,
+    Provenance, Result, Run, RunState, Signal, Target, Verdict,
 };
 use serde_json::Value;
 use tokio::sync::watch;
@@ -42,6 +44,9 @@ pub(crate) struct Driver {
     machine: Machine,
     principal: Arc<Principal>,
     seq: u64,
+    /// The only work there is, done within the driver's own task: a chain wakes no other thread.
+    alone: Option<BoxFuture<'static, Record>>,
+    /// Work that runs side by side.
     tasks: JoinSet<Record>,
 }
 
@@ -49,13 +54,23 @@ impl Driver {
     pub(crate) fn new(context: Arc<Context>, run: Run, workflow: Arc<Workflow>) -> Self {
         let machine = Machine::new(Arc::clone(&workflow), &run.task.content);
         let principal = Arc::new(run.task.principal.clone());
-        Driver { context, seq: run.seq, run, workflow, machine, principal, tasks: JoinSet::new() }
+        Driver {
+            context,
+            seq: run.seq,
+            run,
+            workflow,
+            machine,
+            principal,
+            alone: None,
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Runs to the end, or until told to stop. Calls in flight are dropped on the way out, which aborts
     /// their upstreams.
     pub(crate) async fn drive(mut self, mut stop: watch::Receiver<Option<Stop>>) {
         let outcome = self.run_to_end(&mut stop).await;
+        self.alone = None;
         self.tasks.abort_all();
         match outcome {
             Ok(()) => {}
@@ -88,7 +103,7 @@ impl Driver {
                     let late = Error::timed_out("the task's deadline has passed");
                     return self.finish(records, failed(late.failure())).await;
                 }
-                next = self.tasks.join_next() => {
+                next = next(&mut self.alone, &mut self.tasks) => {
                     let Some(next) = next else {
                         let stuck = Error::internal("the run has nothing left to do and has not ended");
                         return self.finish(records, failed(stuck.failure())).await;
@@ -105,6 +120,11 @@ impl Driver {
 
     /// Rebuilds the machine from the journal; what is outstanding is to be done (again).
     async fn replay(&mut self) -> Result<Vec<Command>> {
+        if self.run.seq == 1 {
+            // Nothing but its acceptance is written, and that says nothing that is not known.
+            self.seq = 1;
+            return Ok(self.machine.step(&Record::Accepted { workflow: Value::Null }));
+        }
         let journal = self.context.journal.load(&self.run.task.principal.tenant, self.run.id).await?;
         self.seq = journal.len() as u64;
         let mut fresh = Vec::new();
@@ -120,29 +140,18 @@ impl Driver {
 
     /// Starts what is commanded.
     fn obey(&mut self, commands: Vec<Command>) {
+        let only = commands.len() == 1 && self.tasks.is_empty() && self.alone.is_none();
         for command in commands {
-            match command {
-                Command::Finish(_) => {}
+            let work = match command {
+                Command::Finish(_) => continue,
                 Command::Join { index, item, answers } => {
                     let workflow = Arc::clone(&self.workflow);
-                    self.spawn(async move { join(&workflow, index, item, answers).await });
+                    async move { join(&workflow, index, item, answers).await }.boxed()
                 }
                 Command::Call { slot, step, target, question, attempt, delay } => {
-                    let mut call = Call::new(
-                        CallId::from_uuid(self.context.ids.next()),
-                        target,
-                        Arc::clone(&self.principal),
-                        Body::from(ChatRequest::user(question)),
-                    );
-                    call.deadline = self.context.until(self.run.task.deadline);
-                    call.provenance = Provenance {
-                        run: Some(self.run.id),
-                        effect: Some(effect_key(&self.run, slot).into()),
-                        step: Some(Arc::clone(&step)),
-                        task_type: Some(self.run.task.task_type.clone()),
-                    };
+                    let call = self.make_call(slot, &step, target, question);
                     let context = Arc::clone(&self.context);
-                    self.spawn(async move {
+                    async move {
                         if !delay.is_zero() {
                             tokio::time::sleep(delay).await;
                         }
@@ -150,15 +159,33 @@ impl Driver {
                             Ok(answer) => Record::Answered { slot, step, answer: Box::new(answer) },
                             Err(error) => Record::Failed { slot, step, attempt, failure: error.failure() },
                         }
-                    });
+                    }
+                    .boxed()
                 }
+            };
+            match only {
+                true => self.alone = Some(work),
+                // Spawned, so that calls that compute run side by side; owned, so that they end with the driver.
+                false => drop(self.tasks.spawn(work)),
             }
         }
     }
 
-    /// Spawned, so that calls that compute run side by side; owned, so that they end with the driver.
-    fn spawn(&mut self, work: impl Future<Output = Record> + Send + 'static) {
-        self.tasks.spawn(work);
+    fn make_call(&self, slot: Slot, step: &Arc<str>, target: Target, question: String) -> Call {
+        let mut call = Call::new(
+            CallId::from_uuid(self.context.ids.next()),
+            target,
+            Arc::clone(&self.principal),
+            Body::from(ChatRequest::user(question)),
+        );
+        call.deadline = self.context.until(self.run.task.deadline);
+        call.provenance = Provenance {
+            run: Some(self.run.id),
+            effect: Some(effect_key(&self.run, slot).into()),
+            step: Some(Arc::clone(step)),
+            task_type: Some(self.run.task.task_type.clone()),
+        };
+        call
     }
 
     /// Takes in what came back.
@@ -202,7 +229,7 @@ impl Driver {
         }
         let encoded: Result<Vec<Bytes>> = records.iter().map(Record::encode).collect();
         let encoded = encoded?;
-        let count = encoded.len() as u64;
+        let (count, ended) = (encoded.len() as u64, finished.is_some());
         let batch = Batch {
             run: self.run.id,
             fence: self.run.fence,
@@ -213,11 +240,12 @@ impl Driver {
         };
         self.context.journal.commit(batch).await?;
         self.seq += count;
-        self.context.tell(self.run.id, self.seq);
+        self.context.tell(self.run.id, ended);
         Ok(())
     }
 
     async fn finish(&mut self, mut records: Vec<Record>, finished: Finished) -> Result<()> {
+        self.alone = None;
         self.tasks.abort_all();
         records.push(Record::Finished { state: finished.state, failure: finished.failure.clone() });
         let state = finished.state;
@@ -233,6 +261,7 @@ impl Driver {
 
     async fn stop(&mut self, why: Stop) -> Result<()> {
         // Dropping the calls aborts their upstreams, and their guards settle, before anything is written.
+        self.alone = None;
         self.tasks.shutdown().await;
         match why {
             Stop::Lost => {}
@@ -249,12 +278,25 @@ impl Driver {
         Ok(())
     }
 
-    async fn release(&self) {
+    async fn release(&mut self) {
         if let Err(error) = self.context.journal.release(self.run.id, self.run.fence).await {
             // The lease runs out by itself.
             tracing::warn!(run = %self.run.id, error = %error, "the run could not be given back");
         }
     }
+}
+
+/// What comes back next; none when nothing is under way.
+async fn next(
+    alone: &mut Option<BoxFuture<'static, Record>>,
+    tasks: &mut JoinSet<Record>,
+) -> Option<Result<Record, tokio::task::JoinError>> {
+    if let Some(work) = alone {
+        let record = work.await;
+        *alone = None;
+        return Some(Ok(record));
+    }
+    tasks.join_next().await
 }
 
 /// The end among these commands; what else is commanded with it is of no more use.
