@@ -109,7 +109,7 @@ where
 impl Shared {
     /// Raises the hold to the worst case of this endpoint, by the bound; where that is refused, by an exact count.
     async fn hold(&self, call: &Call, agent: &Name) -> Result<()> {
-        let bound = call.body.token_bound();
+        let bound = call.token_bound();
         match self.try_hold(call, agent, bound).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => {
                 let Some(exact) = self.count(call, bound) else { return Err(self.refused(error)) };
@@ -143,7 +143,8 @@ impl Shared {
             return None;
         }
         let chat = call.body.chat().ok()?;
-        let mut tokens = PER_MESSAGE;
+        // The agent's instructions at their bound.
+        let mut tokens = PER_MESSAGE + (bound - call.body.token_bound());
         for message in &chat.messages {
             tokens += PER_MESSAGE;
             if !message.tool_calls.is_empty() {

@@ -35,12 +35,12 @@ pub trait Quote: Send + Sync + fmt::Debug {
 /// # Errors
 /// `too_large` when the cost does not fit the range of money.
 pub fn worst_cost(call: &Call, card: &Card) -> Result<Money> {
-    worst(call, card, call.body.token_bound()).map(|w| w.cost)
+    worst(call, card, call.token_bound()).map(|w| w.cost)
 }
 
 /// The same for `input` tokens of input.
 pub(crate) fn worst(call: &Call, card: &Card, input: u64) -> Result<Worst> {
-    let output = call.body.max_output().unwrap_or(card.max_output);
+    let output = call.body.max_output(card.max_output);
     let dearest = |tariff: &Tariff, units: &[Unit]| {
         units.iter().copied().max_by_key(|u| tariff.price(*u)).unwrap_or(Unit::Input)
     };
@@ -58,7 +58,7 @@ pub(crate) fn worst(call: &Call, card: &Card, input: u64) -> Result<Worst> {
 /// What was probably used where nobody said: a quarter of the bytes of English text are tokens.
 pub(crate) fn estimate(call: &Call, streamed_bytes: u64) -> Usage {
     Usage::default()
-        .with(Unit::Input, call.body.token_bound().div_ceil(4))
+        .with(Unit::Input, call.token_bound().div_ceil(4))
         .with(Unit::Output, streamed_bytes.div_ceil(4))
         .with(Unit::Request, 1)
         .estimate()

@@ -195,7 +195,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()>;
 
     /// Writes an attempt down, and moves what it used from held to spent on the accounts that the hold
-    /// called `key` has: what it cost on those of money, its tokens, its one request.
+    /// called `key` has: what it cost on those of money, its tokens, its one request. An account named
+    /// `agent:NAME` is charged for attempts of that agent only.
     fn charge(&self, key: &Arc<str>, attempt: Attempt);
 
     /// Gives back what is still held under `key`.

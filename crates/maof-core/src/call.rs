@@ -150,6 +150,13 @@ impl Call {
         }
     }
 
+    /// No fewer input tokens than the endpoint will count: the body's bound, and what the agent's standing
+    /// instructions add.
+    pub fn token_bound(&self) -> u64 {
+        let instructions = self.chosen.as_ref().and_then(|c| c.instructions.as_ref());
+        self.body.token_bound().saturating_add(instructions.map_or(0, |i| i.len() as u64 + 64))
+    }
+
     /// The key of this call's hold: the effect where there is one, else the call's id.
     pub fn hold_key(&self) -> Arc<str> {
         match &self.provenance.effect {
@@ -236,14 +243,17 @@ impl Body {
         }
     }
 
-    /// The most output tokens that the caller asked for, over all choices, if it said.
-    pub fn max_output(&self) -> Option<u64> {
+    /// The most output tokens over all choices, where one that was not bounded has at most `unbounded`.
+    pub fn max_output(&self, unbounded: u64) -> u64 {
         match self {
             Body::Chat(chat) => {
-                chat.max_tokens.map(|n| n.saturating_mul(u64::from(chat.choices.unwrap_or(1))))
+                let each = chat.max_tokens.unwrap_or(unbounded);
+                each.saturating_mul(u64::from(chat.choices.unwrap_or(1)))
             }
-            Body::Wire(wire) => wire.max_output,
-            Body::Embed(_) => Some(0),
+            Body::Wire(wire) => {
+                wire.max_output.unwrap_or_else(|| unbounded.saturating_mul(u64::from(wire.choices)))
+            }
+            Body::Embed(_) => 0,
         }
     }
 }
@@ -276,6 +286,8 @@ pub struct Wire {
     pub include_usage: bool,
     /// The most output tokens it asked for, over all choices.
     pub max_output: Option<u64>,
+    /// How many choices it asked for.
+    pub choices: u32,
     /// The conversation, once somebody needed it.
     chat: OnceLock<Arc<ChatRequest>>,
 }
@@ -291,6 +303,7 @@ impl Wire {
             stream: false,
             include_usage: false,
             max_output: None,
+            choices: 1,
             chat: OnceLock::new(),
         }
     }

@@ -182,7 +182,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// Claims up to `limit` runs that wait or whose owner's lease has run out, highest priority first,
     /// oldest first among equals, fair among tenants; each with a new fence and a lease from `now` on.
-    /// Only runs of these workflow versions are claimed.
+    /// Where workflow versions are named, only runs of these are claimed.
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Run>>;
 
     /// The journal of a claimed run.
@@ -239,8 +239,8 @@ pub struct Claim<'a> {
     pub lease: Duration,
     /// Only this run.
     pub only: Option<RunId>,
-    /// The workflow versions (hashes) that the worker has.
-    pub versions: &'a [String],
+    /// Only runs of these workflow versions (hashes); none for every version.
+    pub versions: Option<&'a [String]>,
 }
 
 /// What a heartbeat learns of one run.

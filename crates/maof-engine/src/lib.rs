@@ -13,10 +13,11 @@ pub mod run;
 pub mod workflow;
 
 pub use config::Config;
-pub use engine::{CallService, Engine, Parts, RunEvent, read_report};
+pub use engine::{CallService, Compile, Engine, Parts, RunEvent, read_report};
 pub use record::{AgentAnswer, Record, Slot};
 pub use report::{AgentReport, Disagreement, FailedAttempts, Replaced, Report, StepReport, VoteReport};
 pub use run::{Command, Machine};
 pub use workflow::{
-    InputFormat, InputSpec, MakeAggregate, OnError, Step, StepSpec, Then, Workflow, WorkflowSpec, no_joins,
+    InputFormat, InputSpec, MakeAggregate, OnError, Step, StepSpec, Then, Workflow, WorkflowSpec, is_shallow,
+    no_joins,
 };

@@ -1,11 +1,16 @@
 //! Listens, serves, and stops in good order.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture as _};
+use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use maof::Maof;
 use maof_core::{Error, Result};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests in flight have to end once the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Takes an address such as `127.0.0.1:8000`; port 0 takes any free one.
 ///
@@ -44,9 +49,26 @@ pub async fn serve(
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
     });
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop).await;
-    maof.shutdown().await;
-    served.map_err(|e| Error::unavailable("the server stopped listening").because(e))
+    let closing = CancellationToken::new();
+    let told = closing.clone();
+    let begin = async move {
+        stop.await;
+        told.cancel();
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(begin).into_future();
+    let drained = async {
+        closing.cancelled().await;
+        // Runs go back to the queue at once; requests in flight have a while to end, event streams do not.
+        maof.shutdown().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = server => {
+            maof.shutdown().await;
+            served.map_err(|e| Error::unavailable("the server stopped listening").because(e))
+        }
+        () = drained => Ok(()),
+    }
 }
 
 /// Done at Ctrl-C or SIGTERM.

@@ -1,22 +1,23 @@
 //! The account machine: holds, charges and balances. Pure; both stores keep one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use maof_core::{Account, Attempt, AttemptId, Balance, Charge, Error, Measure, Money, Result, Timestamp};
 
-/// Closed holds whose accounts are remembered for charges that come late.
+/// Closed holds that are remembered for charges that come late; the oldest are forgotten first. A charge
+/// that comes later still is written down as an attempt, but counts on no account.
 const REMEMBERED: usize = 10_000;
 /// Windows that are kept before those that have ended are swept.
 const SWEEP_AT: usize = 10_000;
 
-/// An account in one window.
+/// An account in one window, by the window's start.
 pub(crate) type Window = (Account, Timestamp);
 
 #[derive(Debug, Default)]
 struct Hold {
     lines: Vec<Line>,
-    charged: Vec<AttemptId>,
+    charged: HashSet<AttemptId>,
 }
 
 #[derive(Debug)]
@@ -30,8 +31,7 @@ struct Line {
 pub(crate) struct Accounts {
     balances: HashMap<Window, Balance>,
     holds: HashMap<Arc<str>, Hold>,
-    closed: HashMap<Arc<str>, Hold>,
-    closed_order: VecDeque<Arc<str>>,
+    closed: Closed,
     sweep_at: usize,
 }
 
@@ -42,38 +42,20 @@ impl Accounts {
     }
 
     /// Makes `key` hold at least these amounts, all or none.
+    ///
+    /// A key that was closed begins anew, in the windows of `now`: a step that is asked again tomorrow is
+    /// tomorrow's spending. The attempts that it was charged for are remembered.
     pub(crate) fn hold(&mut self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
         self.sweep(now);
-        let open = self.holds.get(key);
-        let mut raises: Vec<(Window, i64)> = Vec::with_capacity(charges.len());
-        for charge in charges {
-            let line = open.and_then(|h| h.lines.iter().find(|l| l.window.0 == charge.account));
-            let (window, held) = match line {
-                Some(line) => (line.window.clone(), line.held),
-                None => ((charge.account.clone(), charge.account.window.start(now)), 0),
-            };
-            let raise = charge.amount.saturating_sub(held).max(0);
-            // Two charges to one account in one call are held together.
-            let before: i64 = raises.iter().filter(|(w, _)| *w == window).map(|(_, r)| *r).sum();
-            let balance = self.balances.get(&window).copied().unwrap_or_default();
-            let taken = balance.spent.saturating_add(balance.held).saturating_add(before);
-            if let Some(limit) = charge.limit
-                && raise > 0
-                && taken.saturating_add(raise) > limit
-            {
-                return Err(refusal(charge, limit, taken, raise, now));
-            }
-            raises.push((window, raise));
-        }
-        let hold = match self.closed.remove(key) {
-            // A step that is asked again, under its old key.
-            Some(closed) => self.holds.entry(Arc::clone(key)).or_insert(closed),
-            None => self.holds.entry(Arc::clone(key)).or_default(),
-        };
+        let raises = self.raises(key, charges, now)?;
+        let hold = self.holds.entry(Arc::clone(key)).or_insert_with(|| Hold {
+            lines: Vec::with_capacity(raises.len()),
+            charged: self.closed.take(key).map(|closed| closed.charged).unwrap_or_default(),
+        });
         for (window, raise) in raises {
             let balance = self.balances.entry(window.clone()).or_default();
             balance.held = balance.held.saturating_add(raise);
-            match hold.lines.iter_mut().find(|l| l.window == window) {
+            match hold.lines.iter_mut().find(|line| line.window == window) {
                 Some(line) => line.held = line.held.saturating_add(raise),
                 None => hold.lines.push(Line { window, held: raise }),
             }
@@ -81,30 +63,57 @@ impl Accounts {
         Ok(())
     }
 
-    /// Moves what an attempt used from held to spent; gives the windows and by how much they grew.
+    /// By how much each window's hold grows, if all of them may.
+    fn raises(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<Vec<(Window, i64)>> {
+        let open = self.holds.get(key);
+        let mut raises: Vec<(Window, i64)> = Vec::with_capacity(charges.len());
+        for charge in charges {
+            let line = open.and_then(|hold| hold.lines.iter().find(|l| l.window.0 == charge.account));
+            let (window, held) = match line {
+                Some(line) => (line.window.clone(), line.held),
+                None => ((charge.account.clone(), charge.account.window.start(now)), 0),
+            };
+            // One account may come twice, with two limits: it holds the larger amount, within both.
+            let before: i64 = raises.iter().filter(|(w, _)| *w == window).map(|(_, raise)| *raise).sum();
+            let grows = charge.amount.saturating_sub(held).max(before);
+            let balance = self.balances.get(&window).copied().unwrap_or_default();
+            let taken = balance.spent.saturating_add(balance.held);
+            if let Some(limit) = charge.limit
+                && grows > 0
+                && taken.saturating_add(grows) > limit
+            {
+                return Err(refusal(charge, limit, taken, grows, window.1));
+            }
+            raises.push((window, grows - before));
+        }
+        Ok(raises)
+    }
+
+    /// Moves what an attempt used from held to spent; gives the windows and what is spent in them now. What
+    /// exceeds the hold is spent all the same: the provider bills it.
     pub(crate) fn charge(&mut self, key: &Arc<str>, attempt: &Attempt) -> Vec<(Window, i64)> {
         let Some(hold) = self.holds.get_mut(key).or_else(|| self.closed.get_mut(key)) else {
             return Vec::new();
         };
-        if hold.charged.contains(&attempt.id) {
+        if !hold.charged.insert(attempt.id) {
             return Vec::new();
         }
-        hold.charged.push(attempt.id);
-        let mut grown = Vec::with_capacity(hold.lines.len());
+        let mut changed = Vec::with_capacity(hold.lines.len());
         for line in &mut hold.lines {
-            let used = match line.window.0.measure {
-                Measure::Money => attempt.cost.nanos(),
-                Measure::Tokens => i64::try_from(attempt.usage.total_tokens()).unwrap_or(i64::MAX),
-                Measure::Requests => 1,
-            };
-            let moved = used.clamp(0, line.held);
+            // The hold of an agent that was passed over is not spent by the one that stands in for it.
+            let of_agent = line.window.0.name.as_str().strip_prefix("agent:");
+            if of_agent.is_some_and(|agent| agent != attempt.agent.as_str()) {
+                continue;
+            }
+            let used = used(line.window.0.measure, attempt);
+            let moved = used.min(line.held);
             line.held -= moved;
             let balance = self.balances.entry(line.window.clone()).or_default();
             balance.held -= moved;
-            balance.spent = balance.spent.saturating_add(used.max(0));
-            grown.push((line.window.clone(), used.max(0)));
+            balance.spent = balance.spent.saturating_add(used);
+            changed.push((line.window.clone(), balance.spent));
         }
-        grown
+        changed
     }
 
     /// Gives back what is still held under `key`.
@@ -116,14 +125,7 @@ impl Accounts {
             }
             line.held = 0;
         }
-        if self.closed.insert(Arc::clone(key), hold).is_none() {
-            self.closed_order.push_back(Arc::clone(key));
-        }
-        if self.closed_order.len() > REMEMBERED
-            && let Some(oldest) = self.closed_order.pop_front()
-        {
-            self.closed.remove(&oldest);
-        }
+        self.closed.insert(Arc::clone(key), hold);
     }
 
     /// What an account has in the window that holds `now`.
@@ -144,14 +146,54 @@ impl Accounts {
     }
 }
 
-fn refusal(charge: &Charge, limit: i64, taken: i64, needed: i64, now: Timestamp) -> Error {
+/// Holds that were closed, as many as are remembered, oldest first.
+#[derive(Debug, Default)]
+struct Closed {
+    holds: HashMap<Arc<str>, (u64, Hold)>,
+    order: BTreeMap<u64, Arc<str>>,
+    next: u64,
+}
+
+impl Closed {
+    fn insert(&mut self, key: Arc<str>, hold: Hold) {
+        self.order.insert(self.next, Arc::clone(&key));
+        self.holds.insert(key, (self.next, hold));
+        self.next += 1;
+        if self.order.len() > REMEMBERED
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.holds.remove(&oldest);
+        }
+    }
+
+    fn take(&mut self, key: &Arc<str>) -> Option<Hold> {
+        let (number, hold) = self.holds.remove(key)?;
+        self.order.remove(&number);
+        Some(hold)
+    }
+
+    fn get_mut(&mut self, key: &Arc<str>) -> Option<&mut Hold> {
+        self.holds.get_mut(key).map(|(_, hold)| hold)
+    }
+}
+
+/// How much of a measure an attempt used; never negative.
+fn used(measure: Measure, attempt: &Attempt) -> i64 {
+    match measure {
+        Measure::Money => attempt.cost.nanos().max(0),
+        Measure::Tokens => i64::try_from(attempt.usage.total_tokens()).unwrap_or(i64::MAX),
+        Measure::Requests => 1,
+    }
+}
+
+fn refusal(charge: &Charge, limit: i64, taken: i64, needed: i64, start: Timestamp) -> Error {
     let show = |amount: i64| match charge.account.measure {
         Measure::Money => Money::from_nanos(amount).to_string(),
         Measure::Tokens => format!("{amount} tokens"),
         Measure::Requests => format!("{amount} requests"),
     };
     let left = limit.saturating_sub(taken).max(0);
-    let resets = match charge.account.window.end(now) {
+    let resets = match charge.account.window.end(start) {
         Some(end) => format!("it resets at {end}"),
         None => "it does not reset by itself".to_owned(),
     };
@@ -166,5 +208,4 @@ fn refusal(charge: &Charge, limit: i64, taken: i64, needed: i64, now: Timestamp)
 }
 
 #[cfg(test)]
-#[path = "accounts/tests.rs"]
 mod tests;

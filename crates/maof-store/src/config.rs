@@ -7,6 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where everything is remembered.
+///
+/// ```
+/// let config: maof_store::Config = serde_json::from_str(r#"{"path": "data/maof.db"}"#)?;
+/// config.validate()?;
+/// assert_eq!(config.keep_days, 90);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -15,6 +22,9 @@ pub struct Config {
     pub path: PathBuf,
     /// What a finished step survives. Default `process_crash`. An accepted task always survives both.
     pub durability: Durability,
+    /// For how many days finished runs with their journals, attempts and audit lines are kept. Default 90;
+    /// 0 keeps them for ever. What was spent in a window that has not ended is kept whatever this says.
+    pub keep_days: u32,
 }
 
 /// What a finished step survives.
@@ -30,7 +40,7 @@ pub enum Durability {
 
 impl Default for Config {
     fn default() -> Self {
-        Config { path: "maof.db".into(), durability: Durability::default() }
+        Config { path: "maof.db".into(), durability: Durability::default(), keep_days: 90 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Metrics: signals counted under the names of [`crate::names`], rendered for Prometheus.
 //!
 //! Label values come from closed sets that are given at the start: what is not in them is counted under
-//! [`OTHER`](crate::names::OTHER), so that made-up names can never add a series. Handles are made once for
+//! [`OTHER`], so that made-up names can never add a series. Handles are made once for
 //! each combination and kept, because a handle costs a few nanoseconds where a macro with labels costs
 //! hundreds.
 

@@ -140,7 +140,7 @@ impl Builder {
             limits: Arc::new(maof_budget::Limits::new(&config.budgets)?),
             ledger: Arc::clone(&stores.ledger),
             audit: Arc::clone(&stores.audit),
-            route,
+            route: Arc::clone(&route) as Arc<dyn maof_core::Route>,
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
             ids: Arc::clone(&self.ids),
@@ -150,8 +150,10 @@ impl Builder {
         let tracker = TaskTracker::new();
         let closing = CancellationToken::new();
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
+        let known = agent_names.clone();
         let engine = Engine::new(EngineParts {
             config: config.engine.clone(),
+            compile: Arc::new(move |spec| crate::config::compile(spec, known.iter())),
             journal: Arc::clone(&stores.journal),
             calls: calls.clone(),
             clock: Arc::clone(&self.clock),
@@ -164,6 +166,7 @@ impl Builder {
                 keyring: self.keyring()?,
                 started: self.clock.now(),
                 calls,
+                route,
                 engine,
                 journal: stores.journal,
                 ledger: stores.ledger,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::Stream;
 use maof_core::{
     Audit, AuditRow, Body, Call, CallId, Clock, Envelope, Error, Ids, Journal, Ledger, Name, Principal,
-    Record as Row, Reply, Result, Run, RunFilter, RunId, Target, Task, TaskId, Timestamp,
+    Record as Row, Reply, Result, Route, Run, RunFilter, RunId, Target, Task, TaskId, Timestamp,
 };
 use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
 use maof_security::Keyring;
@@ -32,6 +32,7 @@ pub struct Maof {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) calls: CallService,
+    pub(crate) route: Arc<dyn Route>,
     pub(crate) engine: Engine,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -165,6 +166,10 @@ impl Maof {
             return Err(Error::permission_denied("this principal may not submit tasks"));
         }
         refuse_empty(&request.content)?;
+        refuse_unkept(&request.content)?;
+        if !(-10..=10).contains(&request.priority) {
+            return Err(Error::invalid_request("must be -10 to 10").param("priority"));
+        }
         if let Some(key) = &request.idempotency_key
             && (key.is_empty() || key.len() > 255)
         {
@@ -173,7 +178,7 @@ impl Maof {
         }
         let workflow = match request.workflow {
             Some(workflow) => workflow,
-            None => self.workflow_for(&request.task_type)?,
+            None => self.workflow_for(principal, &request.task_type)?,
         };
         let now = self.inner.clock.now();
         let task = Task {
@@ -189,12 +194,16 @@ impl Maof {
         Ok(run)
     }
 
-    fn workflow_for(&self, task_type: &Name) -> Result<Arc<Workflow>> {
+    /// The workflow of this type of task, else one step that asks whoever the router names for it.
+    fn workflow_for(&self, principal: &Arc<Principal>, task_type: &Name) -> Result<Arc<Workflow>> {
         if let Some(known) = self.inner.workflows.read().get(task_type) {
             return Ok(Arc::clone(known));
         }
-        let single = Arc::new(Workflow::single(task_type)?);
-        Ok(single)
+        // Refused now, not after it was accepted, if nobody answers tasks of this type.
+        let body = Body::from(maof_core::ChatRequest::default());
+        let target = Target::TaskType(task_type.clone());
+        self.inner.route.decide(&self.new_call(target, Arc::clone(principal), body))?;
+        Ok(Arc::new(Workflow::single(task_type)?))
     }
 
     /// Waits until a run has ended.
@@ -286,6 +295,7 @@ impl Maof {
         let journal = self.inner.journal.load(&principal.tenant, run).await?;
         let first = journal.first().map(|row| Record::decode(&row.bytes)).transpose()?;
         if let Some(Record::Accepted { workflow }) = first {
+            // Compiled here, so that what does not fit is said before anything runs.
             let spec: WorkflowSpec = serde_json::from_value(workflow)
                 .map_err(|e| Error::internal("the run's workflow is damaged").because(e))?;
             self.inner.engine.add_workflow(self.compile(spec)?);
@@ -354,7 +364,10 @@ impl Maof {
     pub async fn ready(&self) -> Result<()> {
         let nobody = Principal::local();
         let filter = RunFilter { limit: 1, ..RunFilter::default() };
-        self.inner.journal.runs(&nobody.tenant, filter).await.map(drop)
+        self.inner.journal.runs(&nobody.tenant, filter).await?;
+        // Reading is not enough: a full disk reads well.
+        let written = tokio::time::timeout(Duration::from_secs(2), self.inner.ledger.flush()).await;
+        written.map_err(|_| Error::unavailable("the database does not write"))?
     }
 
     /// Gives runs in flight back to the queue and waits until everything is written.
@@ -375,6 +388,24 @@ impl Maof {
             subject,
             outcome: "ok".to_owned(),
         });
+    }
+}
+
+/// Bytes that a task's content may have as JSON.
+const MAX_CONTENT: usize = 64 << 20;
+
+/// What is accepted must be readable again.
+fn refuse_unkept(content: &Value) -> Result<()> {
+    let text = serde_json::to_string(content)
+        .map_err(|e| Error::invalid_request("the content is no JSON").param("content").because(e))?;
+    if text.len() > MAX_CONTENT {
+        return Err(Error::too_large("a task's content has at most 64 MiB").param("content"));
+    }
+    match maof_engine::is_shallow(&text) {
+        true => Ok(()),
+        false => {
+            Err(Error::invalid_request("the content is nested more than 64 levels deep").param("content"))
+        }
     }
 }
 

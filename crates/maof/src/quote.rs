@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use maof_budget::{Quote, worst_cost};
-use maof_core::{Call, Card, Endpoint, Money, Name, Route};
+use maof_core::{Call, Candidate, Card, Chosen, Endpoint, Money, Name, Route};
 
 /// Knows the router and every endpoint's card.
 #[derive(Debug)]
@@ -24,7 +24,19 @@ impl Quote for Cheapest {
     fn cheapest(&self, call: &Call) -> Option<Money> {
         // Who cannot be routed is refused by the router, which says why.
         let decision = self.route.decide(call).ok()?;
-        let cards = decision.candidates.iter().filter_map(|c| self.cards.get(&c.endpoint));
-        cards.filter_map(|card| worst_cost(call, card).ok()).min()
+        let cost = |candidate: &Candidate| {
+            let card = self.cards.get(&candidate.endpoint)?;
+            let mut call = call.clone();
+            call.chosen = Some(Arc::new(Chosen {
+                decision: decision.id,
+                agent: candidate.agent.clone(),
+                endpoint: candidate.endpoint.clone(),
+                instructions: candidate.instructions.clone(),
+                fallbacks: 0,
+                instead_of: None,
+            }));
+            worst_cost(&call, card).ok()
+        };
+        decision.candidates.iter().filter_map(cost).min()
     }
 }

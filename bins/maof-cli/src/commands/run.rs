@@ -1,7 +1,7 @@
 //! `maof run`: a workflow from file to result, watched.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -36,6 +36,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
     let config = common.load(args.workflow.as_deref())?;
+    let same = same_options(common, args.workflow.as_deref());
+    if args.resume.is_some() && !config.store.path.is_file() {
+        let why =
+            format!("there is no database {}; name it with --config or --db", config.store.path.display());
+        return Err(Error::not_found(why));
+    }
     maof::start_logging(&config)?;
     // What can be wrong with the files is found before anything is opened.
     let prepared = match &args.workflow {
@@ -81,19 +87,19 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
             interrupted.map_err(|e| Error::internal("signals cannot be heard").because(e))?;
             maof.shutdown().await;
             eprintln!("\nsuspended; nothing that was done is lost");
-            eprintln!("resume with: maof run --resume {id}{}", same_options(common));
-            eprintln!("end it with: maof tasks cancel {id}{}", same_options(common));
+            eprintln!("resume with: maof run --resume {id}{same}");
+            eprintln!("end it with: maof tasks cancel {id}{same}");
             Ok(exit::SUSPENDED)
         }
     }
 }
 
 /// The options that lead to the same database.
-fn same_options(common: &Common) -> String {
+fn same_options(common: &Common, near: Option<&Path>) -> String {
     let option = |name: &str, value: &Option<PathBuf>| {
         value.as_ref().map(|v| format!(" --{name} {}", v.display())).unwrap_or_default()
     };
-    option("config", &common.config) + &option("db", &common.db)
+    option("config", &common.find(near)) + &option("db", &common.db)
 }
 
 /// Text, JSON where it is a JSON object or list, or the same from a file.

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 pub use context::CallService;
 pub(crate) use context::Context;
+pub use inner::Compile;
 use inner::Inner;
 pub use watch::RunEvent;
 
@@ -30,7 +31,7 @@ use crate::run::{Machine, Stop};
 use crate::workflow::Workflow;
 
 /// What an engine is made of.
-#[derive(Debug)]
+#[allow(missing_debug_implementations, reason = "a closure has none")]
 pub struct Parts {
     /// How it runs work.
     pub config: Config,
@@ -38,6 +39,8 @@ pub struct Parts {
     pub journal: Arc<dyn Journal>,
     /// The call path.
     pub calls: CallService,
+    /// Checks and compiles a workflow that a run brings along.
+    pub compile: Compile,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
@@ -73,6 +76,7 @@ impl Engine {
             config: parts.config,
             context: Arc::new(context),
             workflows: RwLock::new(HashMap::new()),
+            compile: parts.compile,
             running: Mutex::new(HashMap::new()),
             wake: Notify::new(),
             hungry: Default::default(),
@@ -99,7 +103,7 @@ impl Engine {
 
     /// Makes a workflow known, so that runs of it can be claimed.
     pub fn add_workflow(&self, workflow: Arc<Workflow>) {
-        self.inner.workflows.write().insert(workflow.version.clone(), workflow);
+        self.inner.know(workflow);
     }
 
     /// Accepts a task: durable when this returns. The same key twice is the same run.

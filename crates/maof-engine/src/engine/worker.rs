@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use maof_core::{Batch, Claim, Error, Finished, Run, RunId, RunState, Signal};
+use maof_core::{Batch, Claim, Error, Finished, Origin, Result, Run, RunId, RunState, Signal};
 use tokio::sync::watch;
 
 use super::inner::{Held, Inner};
 use crate::record::Record;
 use crate::run::{Driver, Stop};
+use crate::workflow::Workflow;
 
 /// Runs that one statement claims, at most.
 const AT_ONCE: u32 = 50;
@@ -39,14 +40,14 @@ pub(super) async fn claims(inner: Arc<Inner>, only: Option<RunId>) {
 }
 
 async fn claim(inner: &Inner, only: Option<RunId>, limit: u32) -> Vec<Run> {
-    let versions: Vec<String> = inner.workflows.read().keys().cloned().collect();
     let claim = Claim {
         owner: &inner.owner,
         limit,
         now: inner.context.clock.now(),
         lease: Duration::from_millis(inner.config.lease_ms),
         only,
-        versions: &versions,
+        // A run brings its workflow along: any worker can run any version.
+        versions: None,
     };
     inner.context.journal.claim(claim).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "runs could not be claimed; trying again");
@@ -55,40 +56,89 @@ async fn claim(inner: &Inner, only: Option<RunId>, limit: u32) -> Vec<Run> {
 }
 
 async fn take(inner: &Arc<Inner>, run: Run) {
-    let Some(workflow) = inner.workflows.read().get(&run.version).cloned() else {
-        tracing::error!(run = %run.id, "a run of an unknown workflow version was claimed");
-        return;
-    };
     if run.claims > inner.config.max_claims {
-        give_up(inner, &run).await;
+        let tries = run.claims - 1;
+        let why = format!("given up after {tries} claims: its workers never came to an end with it");
+        give_up(inner, &run, Error::internal(why)).await;
         return;
     }
+    let workflow = match workflow_of(inner, &run).await {
+        Ok(workflow) => workflow,
+        Err(error) if error.origin() == Origin::Store => {
+            tracing::warn!(run = %run.id, %error, "a claimed run could not be read; its lease runs out");
+            return;
+        }
+        Err(error) => {
+            give_up(inner, &run, error.context("the workflow that the run is pinned to does not fit here"))
+                .await;
+            return;
+        }
+    };
     inner.context.observe.on(Signal::Run {
         run: run.id,
         task_type: &run.task.task_type,
         state: RunState::Running,
         age: inner.context.clock.now().since(run.created),
     });
-    let id = run.id;
-    let first = run.cancel.then_some(Stop::Cancel);
-    let (sender, stop) = watch::channel(first);
-    inner.running.lock().insert(id, Held { fence: run.fence, stop: sender });
+    let held = Holding { inner: Arc::clone(inner), run: run.id, fence: run.fence };
+    let (sender, stop) = watch::channel(run.cancel.then_some(Stop::Cancel));
+    let earlier = inner.running.lock().insert(run.id, Held { fence: run.fence, stop: sender });
+    if let Some(earlier) = earlier {
+        // We slept through our own lease: the driver that we had must write nothing more.
+        earlier.stop.send_replace(Some(Stop::Lost));
+    }
+    if inner.closing.is_cancelled() {
+        inner.tell(run.id, Stop::Suspend);
+    }
     let driver = Driver::new(Arc::clone(&inner.context), run, workflow);
-    let here = Arc::clone(inner);
     inner.tracker.spawn(async move {
+        let _held = held;
         driver.drive(stop).await;
-        here.running.lock().remove(&id);
-        // There is room for another one now.
-        if here.hungry.load(Ordering::Acquire) {
-            here.wake.notify_one();
-        }
     });
 }
 
-/// Ends a run that was claimed too often: whatever happens when it runs kills its worker.
-async fn give_up(inner: &Inner, run: &Run) {
-    let why = format!("given up after {} claims: its workers never came to an end with it", run.claims - 1);
-    let failure = Some(Error::internal(why).failure());
+/// The workflow that a run is pinned to: a known one, else the one in its journal.
+async fn workflow_of(inner: &Inner, run: &Run) -> Result<Arc<Workflow>> {
+    if let Some(known) = inner.workflows.read().get(&run.version) {
+        return Ok(Arc::clone(known));
+    }
+    let first = inner.context.journal.records(&run.task.principal.tenant, run.id, 0, 1).await?;
+    let first = first.first().map(|row| Record::decode(&row.bytes)).transpose()?;
+    let Some(Record::Accepted { workflow }) = first else {
+        return Err(Error::internal("a journal does not begin with its workflow"));
+    };
+    let spec = serde_json::from_value(workflow)
+        .map_err(|e| Error::internal("a journaled workflow is damaged").because(e))?;
+    let workflow = Arc::new((inner.compile)(spec)?);
+    inner.know(Arc::clone(&workflow));
+    Ok(workflow)
+}
+
+/// A place among the runs in flight; let go however its driver ends, a panic included.
+struct Holding {
+    inner: Arc<Inner>,
+    run: RunId,
+    fence: i64,
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let mut running = self.inner.running.lock();
+        // A later claim of our own may have taken the place.
+        if running.get(&self.run).is_some_and(|held| held.fence == self.fence) {
+            running.remove(&self.run);
+        }
+        drop(running);
+        // There is room for another one now.
+        if self.inner.hungry.load(Ordering::Acquire) {
+            self.inner.wake.notify_one();
+        }
+    }
+}
+
+/// Ends a run that cannot be run.
+async fn give_up(inner: &Inner, run: &Run, why: Error) {
+    let failure = Some(why.failure());
     let record = Record::Finished { state: RunState::Failed, failure: failure.clone() };
     let Ok(record) = record.encode() else { return };
     let batch = Batch {
@@ -100,7 +150,7 @@ async fn give_up(inner: &Inner, run: &Run) {
         at: inner.context.clock.now(),
     };
     if let Err(error) = inner.context.journal.commit(batch).await {
-        tracing::warn!(run = %run.id, %error, "a poisoned run could not be ended");
+        tracing::warn!(run = %run.id, %error, "a run could not be given up");
     }
     inner.context.tell(run.id, true);
 }

@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use super::step::{Command, Machine};
 use crate::engine::Context;
 use crate::record::{AgentAnswer, Record, Slot};
-use crate::workflow::Workflow;
+use crate::workflow::{Workflow, is_shallow};
 
 /// Why a driver stops before its run has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +93,20 @@ impl Driver {
             if let Some(finished) = the_end(&commands) {
                 return self.finish(records, finished).await;
             }
+            let asked = *stop.borrow();
+            if let Some(asked) = asked {
+                return self.stop(asked, records).await;
+            }
             announce(&commands, &mut records);
             self.commit(std::mem::take(&mut records), None).await?;
+            let asked = *stop.borrow();
+            if let Some(asked) = asked {
+                return self.stop(asked, records).await;
+            }
             self.obey(commands);
             commands = tokio::select! {
                 biased;
-                asked = stopped(stop) => return self.stop(asked).await,
+                asked = stopped(stop) => return self.stop(asked, records).await,
                 () = sleep_until(deadline) => {
                     let late = Error::timed_out("the task's deadline has passed");
                     return self.finish(records, failed(late.failure())).await;
@@ -155,7 +163,7 @@ impl Driver {
                         if !delay.is_zero() {
                             tokio::time::sleep(delay).await;
                         }
-                        match ask(&context, call).await {
+                        match guarded(ask(&context, call)).await {
                             Ok(answer) => Record::Answered { slot, step, answer: Box::new(answer) },
                             Err(error) => Record::Failed { slot, step, attempt, failure: error.failure() },
                         }
@@ -259,20 +267,28 @@ impl Driver {
         Ok(())
     }
 
-    async fn stop(&mut self, why: Stop) -> Result<()> {
+    /// Stops. Answers that are there already are written down: they are paid for.
+    async fn stop(&mut self, why: Stop, mut records: Vec<Record>) -> Result<()> {
+        while let Some(next) = self.tasks.try_join_next() {
+            // Commands that follow are somebody else's to obey.
+            let _ = self.absorb(next, &mut records)?;
+        }
         // Dropping the calls aborts their upstreams, and their guards settle, before anything is written.
         self.alone = None;
         self.tasks.shutdown().await;
         match why {
             Stop::Lost => {}
-            Stop::Suspend => self.release().await,
+            Stop::Suspend => {
+                self.commit(records, None).await?;
+                self.release().await;
+            }
             Stop::Cancel => {
                 let finished = Finished {
                     state: RunState::Cancelled,
                     result: None,
                     failure: Some(Error::cancelled("the task was cancelled").failure()),
                 };
-                self.finish(Vec::new(), finished).await?;
+                self.finish(records, finished).await?;
             }
         }
         Ok(())
@@ -346,9 +362,16 @@ async fn ask(context: &Context, call: Call) -> Result<AgentAnswer> {
     })
 }
 
-/// JSON where the text is a JSON object or list, else the text.
+/// A call that panics has failed; it does not take the run with it.
+async fn guarded<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let caught = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+    caught.unwrap_or_else(|_| Err(Error::internal("the call ended in a defect; see the log")))
+}
+
+/// JSON where the text is a JSON object or list that is not too deep to be kept, else the text.
 fn value_of(text: String) -> Value {
-    let parsed = text.starts_with(['{', '[']).then(|| serde_json::from_str(&text).ok());
+    let parsed =
+        (text.starts_with(['{', '[']) && is_shallow(&text)).then(|| serde_json::from_str(&text).ok());
     parsed.flatten().unwrap_or(Value::String(text))
 }
 

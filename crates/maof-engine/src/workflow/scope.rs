@@ -117,3 +117,42 @@ fn plain(value: &Val) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|e| Error::invalid_request("the question has no JSON value").because(e))
 }
+
+/// Levels that JSON may be nested for it to be kept: what is stored around it must still be readable.
+const DEEPEST: usize = 64;
+
+/// Whether JSON text is nested no deeper than can be kept. Counts brackets outside texts.
+pub fn is_shallow(json: &str) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return false;
+                }
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_shallow;
+
+    #[test]
+    fn depth_is_counted_outside_of_texts() {
+        let check = |text: &str, expect: bool| assert_eq!(is_shallow(text), expect, "{text:.80}");
+        check(&format!("{}{}", "[".repeat(64), "]".repeat(64)), true);
+        check(&"[".repeat(65), false);
+        check(&format!("\"{}\"", "[".repeat(100)), true);
+        check(&format!("\"\\\"{}", "[".repeat(100)), true);
+        check(&"[]".repeat(100), true);
+    }
+}

@@ -1,21 +1,38 @@
 //! The ledger in memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
+use maof_core::{Account, Attempt, AttemptId, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
 
 use super::MemoryStore;
 use crate::accounts::Accounts;
 
-/// Attempts that are kept; the oldest go first.
-const ATTEMPTS: usize = 100_000;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Book {
     accounts: Accounts,
     attempts: VecDeque<Attempt>,
+    known: HashSet<AttemptId>,
+    keeps: usize,
+}
+
+impl Book {
+    pub(super) fn new(keeps: usize) -> Self {
+        Book { accounts: Accounts::default(), attempts: VecDeque::new(), known: HashSet::new(), keeps }
+    }
+
+    fn write_down(&mut self, attempt: Attempt) {
+        if !self.known.insert(attempt.id) {
+            return;
+        }
+        self.attempts.push_back(attempt);
+        if self.attempts.len() > self.keeps
+            && let Some(oldest) = self.attempts.pop_front()
+        {
+            self.known.remove(&oldest.id);
+        }
+    }
 }
 
 #[async_trait]
@@ -27,10 +44,7 @@ impl Ledger for MemoryStore {
     fn charge(&self, key: &Arc<str>, attempt: Attempt) {
         let mut book = self.ledger.lock();
         book.accounts.charge(key, &attempt);
-        if book.attempts.len() == ATTEMPTS {
-            book.attempts.pop_front();
-        }
-        book.attempts.push_back(attempt);
+        book.write_down(attempt);
     }
 
     fn close(&self, key: &Arc<str>) {

@@ -1,41 +1,47 @@
 //! Everything in memory: for tests, for benchmarks, and for calls that nobody needs to remember.
 
+mod audit;
 mod ledger;
 mod runs;
 
 pub(crate) use runs::{LONGEST_LIST, cancelled, fenced, fresh, no_such, same_task};
 
-use std::collections::VecDeque;
-
-use async_trait::async_trait;
-use maof_core::{Audit, AuditRow, Name, Result};
 use parking_lot::Mutex;
 
-/// Audit lines that are kept; the oldest go first.
-const AUDIT_LINES: usize = 100_000;
+/// What has ended and is kept where nothing else is said.
+const KEEPS: usize = 100_000;
 
-/// Remembers in memory. What has ended is forgotten, oldest first, beyond 100,000 runs, attempts and lines.
-#[derive(Debug, Default)]
+/// Remembers in memory.
+///
+/// Of what has ended it keeps so many runs, attempts and audit lines, each; the oldest go first, a run with
+/// its journal and its idempotency key. What waits or runs is never forgotten: who accepts bounds it.
+#[derive(Debug)]
 pub struct MemoryStore {
     runs: Mutex<runs::Runs>,
     ledger: Mutex<ledger::Book>,
-    audit: Mutex<VecDeque<AuditRow>>,
+    audit: Mutex<audit::Trail>,
 }
 
-#[async_trait]
-impl Audit for MemoryStore {
-    fn note(&self, row: AuditRow) {
-        let mut lines = self.audit.lock();
-        if lines.len() == AUDIT_LINES {
-            lines.pop_front();
+impl MemoryStore {
+    /// A store that keeps `ended` finished runs, `ended` attempts and `ended` audit lines.
+    ///
+    /// ```
+    /// let store = maof_store::MemoryStore::with_capacity(10);
+    /// # drop(store);
+    /// ```
+    pub fn with_capacity(ended: usize) -> Self {
+        MemoryStore {
+            runs: Mutex::new(runs::Runs::new(ended)),
+            ledger: Mutex::new(ledger::Book::new(ended)),
+            audit: Mutex::new(audit::Trail::new(ended)),
         }
-        lines.push_back(row);
     }
+}
 
-    async fn trail(&self, tenant: &Name, limit: u32) -> Result<Vec<AuditRow>> {
-        let lines = self.audit.lock();
-        let mine = lines.iter().rev().filter(|row| row.tenant == *tenant);
-        Ok(mine.take(limit as usize).cloned().collect())
+impl Default for MemoryStore {
+    /// Keeps 100,000 of each.
+    fn default() -> Self {
+        Self::with_capacity(KEEPS)
     }
 }
 

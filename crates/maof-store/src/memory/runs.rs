@@ -1,6 +1,6 @@
 //! Runs and their journals in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use async_trait::async_trait;
 use maof_core::{
@@ -11,8 +11,6 @@ use maof_core::{
 use super::MemoryStore;
 use crate::fair::Fair;
 
-/// Ended runs that are kept; the oldest go first.
-const ENDED: usize = 100_000;
 /// Runs that one list shows at most.
 pub(crate) const LONGEST_LIST: u32 = 1_000;
 
@@ -20,49 +18,76 @@ pub(crate) const LONGEST_LIST: u32 = 1_000;
 struct Kept {
     run: Run,
     records: Vec<Record>,
+    key: Option<Key>,
     place: i64,
     lease_until: Timestamp,
 }
 
-#[derive(Debug, Default)]
+/// A tenant's idempotency key.
+type Key = (Name, String);
+
+#[derive(Debug)]
 pub(super) struct Runs {
     kept: BTreeMap<RunId, Kept>,
     queue: BTreeSet<(i64, RunId)>,
-    running: BTreeSet<RunId>,
-    ended: std::collections::VecDeque<RunId>,
-    keys: HashMap<(Name, String), RunId>,
+    /// By when the lease runs out.
+    running: BTreeSet<(Timestamp, RunId)>,
+    ended: VecDeque<RunId>,
+    keeps: usize,
+    keys: HashMap<Key, RunId>,
     fair: Fair,
 }
 
 impl Runs {
+    pub(super) fn new(keeps: usize) -> Self {
+        Runs {
+            kept: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            running: BTreeSet::new(),
+            ended: VecDeque::new(),
+            keeps,
+            keys: HashMap::new(),
+            fair: Fair::default(),
+        }
+    }
+
     fn mine(&self, tenant: &Name, run: RunId) -> Result<&Kept> {
         let found = self.kept.get(&run).filter(|kept| kept.run.task.principal.tenant == *tenant);
         found.ok_or_else(|| no_such(run))
     }
 
-    fn end(&mut self, run: RunId) {
-        self.running.remove(&run);
+    /// The run, if whoever has this fence has it.
+    fn held(&mut self, run: RunId, fence: i64) -> Option<&mut Kept> {
+        let kept = self.kept.get_mut(&run);
+        kept.filter(|kept| kept.run.state == RunState::Running && kept.run.fence == fence)
+    }
+
+    /// A run has ended; forgets the one that ended first, if there are too many.
+    fn ended(&mut self, run: RunId) {
         self.ended.push_back(run);
-        if self.ended.len() > ENDED
+        if self.ended.len() > self.keeps
             && let Some(oldest) = self.ended.pop_front()
+            && let Some(Kept { key: Some(key), .. }) = self.kept.remove(&oldest)
         {
-            self.kept.remove(&oldest);
-            self.keys.retain(|_, kept| *kept != oldest);
+            self.keys.remove(&key);
         }
     }
 
     fn take(&mut self, claim: &Claim<'_>, id: RunId) -> Option<Run> {
         let kept = self.kept.get_mut(&id)?;
-        if kept.run.state == RunState::Queued {
-            self.queue.remove(&(kept.place, id));
-            self.fair.claimed(kept.place, kept.run.task.priority);
+        match kept.run.state {
+            RunState::Queued => {
+                self.queue.remove(&(kept.place, id));
+                self.fair.claimed(kept.place, kept.run.task.priority);
+            }
+            _ => drop(self.running.remove(&(kept.lease_until, id))),
         }
         kept.run.state = RunState::Running;
         kept.run.fence += 1;
         kept.run.claims += 1;
         kept.run.updated = claim.now;
         kept.lease_until = claim.now.plus(claim.lease);
-        self.running.insert(id);
+        self.running.insert((kept.lease_until, id));
         Some(kept.run.clone())
     }
 }
@@ -129,11 +154,12 @@ impl Journal for MemoryStore {
         let place = runs.fair.place(&tenant, new.task.priority);
         let numbered = (1..).zip(new.records);
         let records = numbered.map(|(seq, bytes)| Record { seq, at: new.at, bytes }).collect();
-        if let Some(key) = new.idempotency_key {
-            runs.keys.insert((tenant, key), new.id);
+        let key = new.idempotency_key.map(|key| (tenant, key));
+        if let Some(key) = &key {
+            runs.keys.insert(key.clone(), new.id);
         }
         runs.queue.insert((place, new.id));
-        let kept = Kept { run: run.clone(), records, place, lease_until: Timestamp::default() };
+        let kept = Kept { run: run.clone(), records, key, place, lease_until: Timestamp::default() };
         runs.kept.insert(new.id, kept);
         Ok(run)
     }
@@ -143,12 +169,10 @@ impl Journal for MemoryStore {
         let known = |runs: &Runs, id: &RunId| {
             let version = runs.kept.get(id).map(|k| &k.run.version);
             claim.only.is_none_or(|only| only == *id)
-                && version.is_some_and(|v| claim.versions.iter().any(|known| known == v))
+                && version.is_some_and(|v| claim.versions.is_none_or(|known| known.contains(v)))
         };
-        let expired = runs
-            .running
-            .iter()
-            .filter(|id| runs.kept.get(id).is_some_and(|k| k.lease_until <= claim.now) && known(&runs, id));
+        let expired = runs.running.iter().take_while(|(until, _)| *until <= claim.now);
+        let expired = expired.map(|(_, id)| id).filter(|id| known(&runs, id));
         let queued = runs.queue.iter().map(|(_, id)| id).filter(|id| known(&runs, id));
         let wanted: Vec<RunId> = expired.chain(queued).take(claim.limit as usize).copied().collect();
         Ok(wanted.into_iter().filter_map(|id| runs.take(&claim, id)).collect())
@@ -160,12 +184,8 @@ impl Journal for MemoryStore {
 
     async fn commit(&self, batch: Batch) -> Result<()> {
         let mut runs = self.runs.lock();
-        let kept = runs.kept.get_mut(&batch.run).ok_or_else(|| fenced(batch.run))?;
-        let mine =
-            kept.run.state == RunState::Running && kept.run.fence == batch.fence && kept.run.seq == batch.seq;
-        if !mine {
-            return Err(fenced(batch.run));
-        }
+        let held = runs.held(batch.run, batch.fence).filter(|kept| kept.run.seq == batch.seq);
+        let kept = held.ok_or_else(|| fenced(batch.run))?;
         for bytes in batch.records {
             kept.run.seq += 1;
             kept.records.push(Record { seq: kept.run.seq, at: batch.at, bytes });
@@ -175,7 +195,9 @@ impl Journal for MemoryStore {
             kept.run.state = finished.state;
             kept.run.result = finished.result;
             kept.run.failure = finished.failure;
-            runs.end(batch.run);
+            let until = kept.lease_until;
+            runs.running.remove(&(until, batch.run));
+            runs.ended(batch.run);
         }
         Ok(())
     }
@@ -183,27 +205,22 @@ impl Journal for MemoryStore {
     async fn heartbeat(&self, mine: &[(RunId, i64)], until: Timestamp) -> Result<Vec<Beat>> {
         let mut runs = self.runs.lock();
         let beat = |&(run, fence): &(RunId, i64)| {
-            let kept = runs.kept.get_mut(&run);
-            match kept.filter(|k| k.run.fence == fence && k.run.state == RunState::Running) {
-                Some(kept) => {
-                    kept.lease_until = until;
-                    Beat { run, cancel: kept.run.cancel, lost: false }
-                }
-                None => Beat { run, cancel: false, lost: true },
-            }
+            let Some(kept) = runs.held(run, fence) else { return Beat { run, cancel: false, lost: true } };
+            let before = std::mem::replace(&mut kept.lease_until, until);
+            let cancel = kept.run.cancel;
+            runs.running.remove(&(before, run));
+            runs.running.insert((until, run));
+            Beat { run, cancel, lost: false }
         };
         Ok(mine.iter().map(beat).collect())
     }
 
     async fn release(&self, run: RunId, fence: i64) -> Result<()> {
         let mut runs = self.runs.lock();
-        let kept = runs.kept.get_mut(&run).ok_or_else(|| fenced(run))?;
-        if kept.run.state != RunState::Running || kept.run.fence != fence {
-            return Err(fenced(run));
-        }
+        let kept = runs.held(run, fence).ok_or_else(|| fenced(run))?;
         kept.run.state = RunState::Queued;
-        let place = kept.place;
-        runs.running.remove(&run);
+        let (place, until) = (kept.place, kept.lease_until);
+        runs.running.remove(&(until, run));
         runs.queue.insert((place, run));
         Ok(())
     }
@@ -227,7 +244,7 @@ impl Journal for MemoryStore {
         }
         if state == RunState::Queued {
             runs.queue.remove(&(place, run));
-            runs.end(run);
+            runs.ended(run);
         }
         Ok(true)
     }

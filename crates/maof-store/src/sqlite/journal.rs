@@ -1,24 +1,26 @@
 //! The journal's port over the writer and the readers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use maof_core::{
-    Audit, AuditRow, Batch, Beat, Claim, Journal, Name, NewRun, Record, Result, Run, RunFilter, RunId,
-    Timestamp,
+    Batch, Beat, Claim, Journal, Name, NewRun, Record, Result, Run, RunFilter, RunId, Timestamp,
 };
 
 use super::write::OwnedClaim;
-use super::{SqliteStore, away, open, write};
+use super::{SqliteStore, Writes, away, open, write};
 
 #[async_trait]
 impl Journal for SqliteStore {
     async fn accept(&self, new: NewRun) -> Result<Run> {
         let writes = self.writes()?;
-        let place = writes.fair.lock().place(&new.task.principal.tenant, new.task.priority);
-        writes.writer.write(true, move |c| write::accept(c, new, place)).await
+        let fair = Arc::clone(&writes.fair);
+        writes.writer.write(true, move |c| write::accept(c, new, &fair)).await
     }
 
     async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Run>> {
         let writes = self.writes()?;
+        self.sweep(writes, claim.now).await;
         let claim = OwnedClaim::from(claim);
         let claimed = writes.writer.write(false, move |c| write::claim(c, &claim)).await?;
         let mut fair = writes.fair.lock();
@@ -78,16 +80,14 @@ impl Journal for SqliteStore {
     }
 }
 
-#[async_trait]
-impl Audit for SqliteStore {
-    fn note(&self, row: AuditRow) {
-        match &self.inner.writes {
-            Some(writes) => writes.writer.hand_over(|rows| rows.audit.push(row)),
-            None => tracing::error!("an audit line was noted where nothing can be written"),
+impl SqliteStore {
+    /// Forgets a slice of what is old, if it is time for it. A claim does not fail for it.
+    async fn sweep(&self, writes: &Writes, now: Timestamp) {
+        let Some(pass) = writes.sweep.lock().due(now) else { return };
+        match writes.writer.write(false, move |c| pass.run(c)).await {
+            Ok(true) => writes.sweep.lock().again(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "what is old could not be forgotten"),
         }
-    }
-
-    async fn trail(&self, tenant: &Name, limit: u32) -> Result<Vec<AuditRow>> {
-        self.read_trail(tenant, limit).await
     }
 }

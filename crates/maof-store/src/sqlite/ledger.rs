@@ -6,16 +6,13 @@ use async_trait::async_trait;
 use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
 
 use super::SqliteStore;
-use super::writer::ROWS;
 
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
         let writes = self.writes()?;
         // Here, and not where rows are handed over, is where a writer that falls behind is waited for.
-        if writes.writer.waiting_rows() > ROWS {
-            self.flush().await?;
-        }
+        writes.writer.ready().await?;
         writes.accounts.lock().hold(key, charges, now)
     }
 
@@ -24,14 +21,11 @@ impl Ledger for SqliteStore {
             tracing::error!("an attempt was charged where nothing can be written");
             return;
         };
-        let grown = writes.accounts.lock().charge(key, &attempt);
-        writes.writer.hand_over(|rows| {
-            for (window, amount) in grown {
-                let spent = rows.spent.entry(window).or_insert(0);
-                *spent = spent.saturating_add(amount);
-            }
-            rows.attempts.push(attempt);
-        });
+        // Both in one step: otherwise what another thread has charged, but not handed over yet, would be
+        // written as spent without its attempt.
+        let mut accounts = writes.accounts.lock();
+        let spent = accounts.charge(key, &attempt);
+        writes.writer.hand_over(|rows| rows.attempt(attempt, spent));
     }
 
     fn close(&self, key: &Arc<str>) {
@@ -45,12 +39,23 @@ impl Ledger for SqliteStore {
     }
 
     async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {
+        self.write_rows().await?;
         self.read_attempts(tenant, run, limit).await
     }
 
     async fn flush(&self) -> Result<()> {
         match &self.inner.writes {
             Some(writes) => writes.writer.write(true, |_| Ok(Ok(()))).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl SqliteStore {
+    /// Whoever reads finds what was handed over before.
+    pub(super) async fn write_rows(&self) -> Result<()> {
+        match &self.inner.writes {
+            Some(writes) => writes.writer.write(false, |_| Ok(Ok(()))).await,
             None => Ok(()),
         }
     }

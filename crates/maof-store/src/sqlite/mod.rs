@@ -5,11 +5,16 @@
 //! is first in, first out: where a step's answer is durable, so is what it cost. Holds that are open when the
 //! process dies are gone with it; what attempts cost is in the file.
 
+mod audit;
+mod behind;
+mod file;
+mod job;
 mod journal;
 mod ledger;
 mod open;
 mod read;
 mod rows;
+mod sweep;
 mod write;
 mod writer;
 
@@ -38,7 +43,9 @@ struct Inner {
 struct Writes {
     writer: writer::Writer,
     accounts: Mutex<Accounts>,
-    fair: Mutex<Fair>,
+    fair: Arc<Mutex<Fair>>,
+    sweep: Mutex<sweep::Sweep>,
+    // Last: another process may have the file when everything else is gone.
     _lock: std::fs::File,
 }
 

@@ -1,17 +1,17 @@
-//! Opens the file: the lock, the schema, and what is carried over from the last process.
+//! Opens the file: what it is, the schema, and what is carried over from the last process.
 
-use std::io::{Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use maof_core::{Account, Error, Measure, Name, Origin, Result, Timestamp, Window};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
+use super::sweep::Sweep;
 use super::writer::Writer;
-use super::{Inner, SqliteStore, Writes};
+use super::{Inner, SqliteStore, Writes, away, file};
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::fair::Fair;
@@ -19,6 +19,8 @@ use crate::fair::Fair;
 /// How long a writer waits for another process that only wishes a task cancelled.
 const BUSY: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
+/// What the write-ahead log shrinks to after it was longer, in bytes.
+const LOG_KEEPS: i64 = 64 << 20;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -28,107 +30,110 @@ impl SqliteStore {
     ///
     /// # Errors
     /// `conflict` when another process works with it; `unavailable` or `invalid_request`, naming the file,
-    /// when it cannot be opened, is no database, or was written by a newer version.
+    /// when it cannot be opened, is no database of MAOF, or was written by a newer version.
     pub async fn open(config: &Config) -> Result<SqliteStore> {
+        config.validate().map_err(|e| e.context("store"))?;
         let path = config.path.clone();
-        if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).map_err(|e| told(&path, e))?;
+        let lock = file::prepare(&path)?;
+        let (connection, known) = off(&path, |path| {
+            let connection = connect(path)?;
+            let known = tables(&connection)?;
+            Ok((connection, known))
+        })
+        .await?;
+        if known == Known::Other {
+            return Err(file::no_database(&path));
         }
-        let lock = lock(&path)?;
-        private(&path)?;
-        let reads = pool(&path, true).await?;
+        let connection = off(&path, move |_| wal(connection)).await?;
+        let reads = pool(&path).await?;
         MIGRATIONS.run(&reads).await.map_err(|e| explain(&path, e))?;
-        let connection = connect(&path).map_err(|e| told(&path, e))?;
-        let (accounts, fair) = carry_over(&connection).map_err(|e| told(&path, e))?;
+        let (connection, (accounts, fair)) = off(&path, move |_| {
+            let carried = carry_over(&connection)?;
+            Ok((connection, carried))
+        })
+        .await?;
         let writes = Writes {
             writer: Writer::start(connection, config.durability)?,
             accounts: Mutex::new(accounts),
-            fair: Mutex::new(fair),
+            fair: Arc::new(Mutex::new(fair)),
+            sweep: Mutex::new(Sweep::new(config.keep_days)),
             _lock: lock,
         };
         Ok(SqliteStore { inner: Arc::new(Inner { path, reads, writes: Some(writes) }) })
     }
 
-    /// Opens the file beside whoever works with it, to look, and to wish tasks cancelled.
+    /// Opens the file beside whoever works with it, to look, and to wish tasks cancelled. Nothing else is
+    /// written, and no schema is changed.
     ///
     /// # Errors
     /// `not_found` when it is not there; otherwise as [`SqliteStore::open`].
     pub async fn open_shared(config: &Config) -> Result<SqliteStore> {
         let path = config.path.clone();
-        if !path.is_file() {
-            return Err(
-                Error::not_found(format!("there is no database {}", path.display())).param("store.path")
-            );
+        file::known(&path)?;
+        let reads = pool(&path).await?;
+        let (version,): (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&reads)
+            .await
+            .map_err(|e| file::told(&path, e))?;
+        if version > MIGRATIONS.iter().map(|m| m.version).max() {
+            return Err(file::newer(&path));
         }
-        let reads = pool(&path, false).await?;
-        let known = sqlx::query("SELECT 1 FROM run LIMIT 1").fetch_optional(&reads).await;
-        known.map_err(|e| told(&path, e))?;
+        let run = sqlx::query("SELECT 1 FROM run LIMIT 1").fetch_optional(&reads).await;
+        run.map_err(|e| file::told(&path, e))?;
         Ok(SqliteStore { inner: Arc::new(Inner { path, reads, writes: None }) })
     }
 }
 
-/// A connection that writes.
+/// A connection that may write.
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "foreign_keys", "OFF")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-async fn pool(path: &Path, create: bool) -> Result<sqlx::SqlitePool> {
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(create)
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(BUSY);
+/// The write-ahead log lets others read while we write; it is checkpointed every 1000 pages.
+fn wal(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 1_000)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEEPS, |_| Ok(()))?;
+    Ok(connection)
+}
+
+async fn pool(path: &Path) -> Result<sqlx::SqlitePool> {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(BUSY);
     let pool = SqlitePoolOptions::new().max_connections(READERS).test_before_acquire(false);
-    pool.connect_with(options).await.map_err(|e| told(path, e))
+    pool.connect_with(options).await.map_err(|e| file::told(path, e))
 }
 
-/// Takes the lock file; it is let go when the process ends, however it ends.
-fn lock(path: &Path) -> Result<std::fs::File> {
-    let name = beside(path, ".lock");
-    let mut options = std::fs::OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(&name).map_err(|e| told(path, e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            let read = file.read_to_string(&mut owner).is_ok() && !owner.trim().is_empty();
-            let who = if read { format!(" (process {})", owner.trim()) } else { String::new() };
-            let why = format!(
-                "the database {} is in use by another process{who}; stop it, or use another with --db",
-                path.display()
-            );
-            return Err(Error::conflict(why).param("store.path"));
-        }
-        Err(std::fs::TryLockError::Error(e)) => return Err(told(path, e)),
-    }
-    let written = file.set_len(0).and_then(|()| file.rewind());
-    written.and_then(|()| writeln!(file, "{}", std::process::id())).map_err(|e| told(path, e))?;
-    Ok(file)
+/// Does what blocks where it may.
+async fn off<T: Send + 'static>(
+    path: &Path,
+    ask: impl FnOnce(&Path) -> rusqlite::Result<T> + Send + 'static,
+) -> Result<T> {
+    let here = path.to_owned();
+    let done = tokio::task::spawn_blocking(move || ask(&here)).await.map_err(away)?;
+    done.map_err(|e| file::told(path, e))
 }
 
-/// A file that is made is the owner's only: it holds what tasks say.
-fn private(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|e| told(path, e))
+/// Whose tables a file has.
+#[derive(Debug, PartialEq, Eq)]
+enum Known {
+    Nobodys,
+    Ours,
+    Other,
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
+fn tables(connection: &Connection) -> rusqlite::Result<Known> {
+    let count = "SELECT count(*), coalesce(sum(name IN ('run', 'journal', 'account')), 0) FROM sqlite_schema \
+                 WHERE type = 'table'";
+    let (all, ours): (i64, i64) = connection.query_row(count, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(match (all, ours) {
+        (0, _) => Known::Nobodys,
+        (_, 3) => Known::Ours,
+        _ => Known::Other,
+    })
 }
 
 /// Balances, the queue's order, and leases of a process that is no more.
@@ -148,15 +153,14 @@ fn carry_over(connection: &Connection) -> rusqlite::Result<(Accounts, Fair)> {
             accounts.load((account, Timestamp::from_micros(row.get(4)?)), row.get(5)?);
         }
     }
-    let mut fair = Fair::default();
     let mut statement = connection.prepare("SELECT tenant, place, priority FROM run WHERE state = 0")?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        if let Ok(tenant) = Name::new(&row.get::<_, String>(0)?) {
-            fair.seen(&tenant, row.get(1)?, row.get(2)?);
-        }
-    }
-    Ok((accounts, fair))
+    let queue = statement
+        .query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i16>(2)?)))?;
+    let queue: Vec<(String, i64, i16)> = queue.collect::<rusqlite::Result<_>>()?;
+    let waiting = queue.into_iter().filter_map(|(tenant, place, priority)| {
+        Name::new(&tenant).ok().map(|tenant| (tenant, place, priority))
+    });
+    Ok((accounts, Fair::resume(waiting)))
 }
 
 fn measure(text: &str) -> Option<Measure> {
@@ -171,24 +175,14 @@ fn window(text: &str) -> Option<Window> {
 fn explain(path: &Path, error: sqlx::migrate::MigrateError) -> Error {
     use sqlx::migrate::MigrateError as E;
     match error {
-        E::VersionMissing(_) | E::VersionTooNew(..) => {
-            let why = format!("the database {} was written by a newer version of MAOF", path.display());
-            Error::invalid_request(why).param("store.path").because(error)
+        E::VersionMissing(_) | E::VersionTooNew(..) => file::newer(path).because(error),
+        E::VersionMismatch(_) => {
+            let why = format!(
+                "the database {} was made by another build of MAOF; move it away to begin anew",
+                path.display()
+            );
+            Error::invalid_request(why).origin_is(Origin::Store).param("store.path").because(error)
         }
-        error => told(path, error),
+        error => file::told(path, error),
     }
-}
-
-fn told(path: &Path, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let error = error.into();
-    let text = error.to_string();
-    let name = path.display();
-    let made = if text.contains("not a database") || text.contains("no such table") {
-        Error::invalid_request(format!("{name} is no database of MAOF"))
-    } else if text.contains("malformed") {
-        Error::internal(format!("the database {name} is damaged"))
-    } else {
-        Error::unavailable(format!("the database {name} cannot be opened: {text}"))
-    };
-    made.origin_is(Origin::Store).param("store.path").because(error)
 }

@@ -8,6 +8,13 @@ use super::rows::{COLUMNS, RunRow, damaged, key, number};
 use super::{SqliteStore, away};
 use crate::memory::{LONGEST_LIST, no_such};
 
+/// A tenant's attempts, newest first.
+pub(super) const ATTEMPTS: &str =
+    "SELECT facts FROM attempt WHERE tenant = ?1 ORDER BY began DESC, id DESC LIMIT ?3";
+/// Those of one run; the plus keeps the statement from the tenant's index, which is longer.
+pub(super) const ATTEMPTS_OF_RUN: &str = "SELECT facts FROM attempt WHERE +tenant = ?1 AND run = ?2 \
+     ORDER BY began DESC, id DESC LIMIT ?3";
+
 impl SqliteStore {
     pub(super) async fn read_run(&self, tenant: &Name, run: RunId) -> Result<Run> {
         let sql = format!(
@@ -75,16 +82,14 @@ impl SqliteStore {
         run: Option<RunId>,
         limit: u32,
     ) -> Result<Vec<Attempt>> {
-        let rows = sqlx::query_as::<_, (String,)>(
-            "SELECT facts FROM attempt WHERE tenant = ?1 AND (?2 IS NULL OR run = ?2) \
-             ORDER BY began DESC, id DESC LIMIT ?3",
-        )
-        .bind(tenant.as_str())
-        .bind(run.map(key))
-        .bind(limit)
-        .fetch_all(&self.inner.reads)
-        .await
-        .map_err(away)?;
+        let sql = if run.is_some() { ATTEMPTS_OF_RUN } else { ATTEMPTS };
+        let rows = sqlx::query_as::<_, (String,)>(sql)
+            .bind(tenant.as_str())
+            .bind(run.map(key))
+            .bind(limit)
+            .fetch_all(&self.inner.reads)
+            .await
+            .map_err(away)?;
         rows.into_iter().map(|(facts,)| serde_json::from_str(&facts).map_err(damaged)).collect()
     }
 

@@ -1,16 +1,24 @@
-//! The contract on a file, and beyond it: what survives, who may open it, what is refused.
-#![allow(clippy::unwrap_used)]
+//! The contract on a file; beyond it: what is refused, what survives, what is forgotten.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod forgotten;
+mod refused;
+mod survives;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use maof_core::{
-    Account, Audit as _, AuditRow, Charge, ErrorKind, Journal, Ledger, Measure, Name, RunFilter, Timestamp,
-    Window,
+    Account, Attempt, Audit, Charge, Claim, Journal, Ledger, Measure, Name, NewRun, Principal, Run, RunId,
+    Timestamp, Window,
 };
 use tempfile::TempDir;
 
 use super::SqliteStore;
 use crate::Config;
+
+/// 2023-11-14T22:13:20Z
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 fn config(dir: &TempDir) -> Config {
     Config { path: dir.path().join("maof.db"), ..Config::default() }
@@ -31,80 +39,64 @@ async fn ledger() -> (Arc<dyn Ledger>, TempDir) {
     (store, dir)
 }
 
+async fn audit() -> (Arc<dyn Audit>, TempDir) {
+    let (store, dir) = store().await;
+    (store, dir)
+}
+
 maof_testkit::journal_contract!(journal());
 maof_testkit::ledger_contract!(ledger());
+maof_testkit::audit_contract!(audit());
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-#[tokio::test]
-async fn what_was_spent_and_noted_outlives_the_process() {
-    let (store, dir) = store().await;
-    let account =
-        Account { tenant: name("t"), name: name("a"), measure: Measure::Requests, window: Window::Total };
-    let now = Timestamp::from_micros(1);
-    let key: Arc<str> = "k".into();
-    let charge = Charge { account: account.clone(), amount: 1, limit: Some(1) };
-    store.hold(&key, std::slice::from_ref(&charge), now).await.unwrap();
-    let attempt: maof_core::Attempt = serde_json::from_value(serde_json::json!({
-        "id": uuid::Uuid::from_u128(1), "call": uuid::Uuid::nil(), "tenant": "t", "user": "u", "run": null,
-        "step": null, "agent": "a", "endpoint": "e", "model": "m", "began": 1, "micros": 1, "usage": {}, "cost": 0,
-    }))
-    .unwrap();
-    store.charge(&key, attempt);
-    let row = AuditRow {
-        at: now,
-        tenant: name("t"),
-        user: name("u"),
-        action: "call".into(),
-        subject: "x".into(),
-        outcome: "ok".into(),
-    };
-    store.note(row.clone());
-    drop(store);
-    let again = SqliteStore::open(&config(&dir)).await.unwrap();
-    assert_eq!(again.balance(&account, now).await.unwrap().spent, 1);
-    assert!(again.hold(&"other".into(), &[charge], now).await.is_err(), "a restart refills no budget");
-    assert_eq!(again.attempts(&name("t"), None, 9).await.unwrap().len(), 1);
-    assert_eq!(again.trail(&name("t"), 9).await.unwrap(), [row]);
+/// The id of the `number`th run that is accepted at a time.
+fn id(at: Timestamp, number: u64) -> RunId {
+    let millis = u64::try_from(at.micros() / 1_000).unwrap();
+    let random: [u8; 10] = u128::from(number).to_be_bytes()[6..].try_into().unwrap();
+    RunId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
 }
 
-#[tokio::test]
-async fn one_process_works_with_a_file_and_others_look() {
-    let (_store, dir) = store().await;
-    let error = SqliteStore::open(&config(&dir)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(error.message().contains(&format!("process {}", std::process::id())), "{error}");
-    let looker = SqliteStore::open_shared(&config(&dir)).await.unwrap();
-    assert!(
-        looker.runs(&name("t"), RunFilter { limit: 9, ..RunFilter::default() }).await.unwrap().is_empty()
-    );
-    assert_eq!(
-        looker.hold(&"k".into(), &[], Timestamp::default()).await.unwrap_err().kind(),
-        ErrorKind::Conflict
-    );
-}
-
-#[tokio::test]
-async fn what_is_no_database_is_refused_by_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = config(&dir);
-    assert_eq!(SqliteStore::open_shared(&config).await.unwrap_err().kind(), ErrorKind::NotFound);
-    std::fs::write(&config.path, "this is a diary, not a database ".repeat(100)).unwrap();
-    for error in
-        [SqliteStore::open(&config).await.unwrap_err(), SqliteStore::open_shared(&config).await.unwrap_err()]
-    {
-        assert!(error.message().contains("maof.db"), "{error}");
-        assert_eq!(error.field(), Some("store.path"));
+fn new(at: Timestamp, number: u64, tenant: &str) -> NewRun {
+    let id = id(at, number);
+    let principal = Principal { tenant: name(tenant), ..(*Principal::local()).clone() };
+    let task = serde_json::json!({
+        "id": id, "task_type": "t", "content": number, "priority": 0, "deadline": null, "principal": principal,
+    });
+    NewRun {
+        id,
+        workflow: name("w"),
+        version: "v".to_owned(),
+        task: serde_json::from_value(task).unwrap(),
+        idempotency_key: None,
+        records: vec![Bytes::from_static(b"first")],
+        at,
     }
 }
 
-#[cfg(unix)]
-#[tokio::test]
-async fn the_file_is_the_owners_only() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let (_store, dir) = store().await;
-    let mode = std::fs::metadata(config(&dir).path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+async fn claim(store: &SqliteStore, limit: u32, now: Timestamp) -> Vec<Run> {
+    let (versions, lease) = (["v".to_owned()], std::time::Duration::from_secs(30));
+    store
+        .claim(Claim { owner: "me", limit, now, lease, only: None, versions: Some(&versions) })
+        .await
+        .unwrap()
+}
+
+fn attempt(number: u128, at: Timestamp) -> Attempt {
+    serde_json::from_value(serde_json::json!({
+        "id": uuid::Uuid::from_u128(number), "call": uuid::Uuid::nil(), "tenant": "t", "user": "u", "run": null,
+        "step": null, "agent": "a", "endpoint": "e", "model": "m", "began": at, "micros": 1, "usage": {},
+        "cost": 0,
+    }))
+    .unwrap()
+}
+
+fn account(window: Window) -> Account {
+    Account { tenant: name("t"), name: name("a"), measure: Measure::Requests, window }
+}
+
+fn charge(window: Window, limit: i64) -> Charge {
+    Charge { account: account(window), amount: 1, limit: Some(limit) }
 }

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use maof_core::{Batch, Beat, Claim, Error, NewRun, Result, Run, RunId, Timestamp};
+use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::rows::{COLUMNS, RunRow, key, number, text};
-use super::writer::Rows;
+use super::rows::{COLUMNS, RunRow, damaged, key, number, run_id, text};
+use crate::fair::Fair;
 use crate::memory::{cancelled, fenced, fresh, no_such, same_task};
 
 type Written<T> = rusqlite::Result<Result<T>>;
@@ -20,47 +21,7 @@ macro_rules! attempt {
     };
 }
 
-/// Rows of the ledger and the audit trail that were handed over.
-pub(super) fn rows(c: &Connection, rows: &Rows) -> rusqlite::Result<()> {
-    if rows.len() == 0 {
-        return Ok(());
-    }
-    let mut attempt = c.prepare_cached(
-        "INSERT OR IGNORE INTO attempt (id, tenant, run, began, cost, facts) VALUES (?,?,?,?,?,?)",
-    )?;
-    for row in &rows.attempts {
-        let facts = text(row).unwrap_or_default();
-        let id = row.id.uuid().as_bytes().to_vec();
-        let run = row.run.map(key);
-        attempt.execute(params![
-            id,
-            row.tenant.as_str(),
-            run,
-            row.began.micros(),
-            row.cost.nanos(),
-            facts
-        ])?;
-    }
-    let mut spent = c.prepare_cached(
-        "INSERT INTO account (tenant, name, measure, period, start, spent) VALUES (?,?,?,?,?,?) \
-         ON CONFLICT DO UPDATE SET spent = spent + excluded.spent",
-    )?;
-    for ((account, start), amount) in &rows.spent {
-        let (tenant, name) = (account.tenant.as_str(), account.name.as_str());
-        let (measure, window) = (account.measure.as_str(), account.window.as_str());
-        spent.execute(params![tenant, name, measure, window, start.micros(), amount])?;
-    }
-    let mut audit = c.prepare_cached(
-        "INSERT INTO audit (at, tenant, user, action, subject, outcome) VALUES (?,?,?,?,?,?)",
-    )?;
-    for row in &rows.audit {
-        let (tenant, user) = (row.tenant.as_str(), row.user.as_str());
-        audit.execute(params![row.at.micros(), tenant, user, row.action, row.subject, row.outcome])?;
-    }
-    Ok(())
-}
-
-pub(super) fn accept(c: &Connection, new: NewRun, place: i64) -> Written<Run> {
+pub(super) fn accept(c: &Connection, new: NewRun, fair: &Mutex<Fair>) -> Written<Run> {
     let tenant = new.task.principal.tenant.as_str();
     if let Some(idempotency) = &new.idempotency_key {
         let sql = format!(
@@ -78,6 +39,7 @@ pub(super) fn accept(c: &Connection, new: NewRun, place: i64) -> Written<Run> {
     let run = fresh(&new);
     let task = attempt!(text(&run.task));
     let id = key(run.id);
+    let place = fair.lock().place(&run.task.principal.tenant, run.task.priority);
     let inserted = c
         .prepare_cached(
             "INSERT OR IGNORE INTO run (id, tenant, workflow, version, state, priority, place, seq, created, updated, \
@@ -117,7 +79,7 @@ pub(super) struct OwnedClaim {
     now: Timestamp,
     until: Timestamp,
     only: Option<RunId>,
-    versions: String,
+    versions: Option<String>,
 }
 
 impl From<Claim<'_>> for OwnedClaim {
@@ -128,42 +90,72 @@ impl From<Claim<'_>> for OwnedClaim {
             now: claim.now,
             until: claim.now.plus(claim.lease),
             only: claim.only,
-            versions: serde_json::to_string(claim.versions).unwrap_or_default(),
+            versions: claim.versions.map(|v| serde_json::to_string(v).unwrap_or_default()),
         }
     }
 }
 
-/// Each claimed run with its place in the queue and its priority; two statements, each on its own index.
+/// Each claimed run with its place in the queue.
 pub(super) fn claim(c: &Connection, claim: &OwnedClaim) -> Written<Vec<(Run, i64)>> {
-    let only = claim.only.map(key);
-    let mut ids: Vec<Vec<u8>> = Vec::new();
-    let expired = "SELECT id FROM run WHERE state = 1 AND lease_until <= ?1 AND (?2 IS NULL OR id = ?2) \
-                   AND version IN (SELECT value FROM json_each(?3)) ORDER BY lease_until LIMIT ?4";
-    let queued = "SELECT id FROM run WHERE state = 0 AND ?1 IS NOT NULL AND (?2 IS NULL OR id = ?2) \
-                  AND version IN (SELECT value FROM json_each(?3)) ORDER BY place LIMIT ?4";
-    for sql in [expired, queued] {
-        let room = claim.limit as usize - ids.len();
-        let mut statement = c.prepare_cached(sql)?;
-        let found = statement
-            .query_map(params![claim.now.micros(), only, claim.versions, room as i64], |row| row.get(0))?;
-        for id in found {
-            ids.push(id?);
-        }
-    }
     let mut take = c.prepare_cached(
         "UPDATE run SET state = 1, fence = fence + 1, claims = claims + 1, owner = ?2, lease_until = ?3, \
          updated = ?4 WHERE id = ?1 RETURNING place",
     )?;
     let sql = format!("SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id WHERE r.id = ?");
     let mut read = c.prepare_cached(&sql)?;
-    let mut claimed = Vec::with_capacity(ids.len());
-    for id in ids {
-        let until = claim.until.micros();
-        let place = take.query_row(params![id, claim.owner, until, claim.now.micros()], |row| row.get(0))?;
-        let run = read.query_row(params![id], RunRow::from_row)?;
-        claimed.push((attempt!(run.into_run()), place));
+    let mut claimed = Vec::new();
+    for id in claimable(c, claim)? {
+        let (now, until) = (claim.now.micros(), claim.until.micros());
+        let place = take.query_row(params![id, claim.owner, until, now], |row| row.get(0))?;
+        let row = read.query_row(params![id], RunRow::from_row).optional()?;
+        match row.ok_or_else(|| damaged("its content is missing")).and_then(RunRow::into_run) {
+            Ok(run) => claimed.push((run, place)),
+            // One row that cannot be read must not keep everybody else waiting.
+            Err(error) => give_up(c, &id, claim.now, error)?,
+        }
     }
     Ok(Ok(claimed))
+}
+
+/// Whose lease has run out; the limit is `?2`.
+pub(super) const EXPIRED: &str = "SELECT id FROM run WHERE state = 1 AND lease_until <= ?3 \
+     AND (?1 IS NULL OR version IN (SELECT value FROM json_each(?1))) ORDER BY lease_until LIMIT ?2";
+/// Who waits.
+pub(super) const QUEUED: &str = "SELECT id FROM run WHERE state = 0 AND ?3 IS NOT NULL \
+     AND (?1 IS NULL OR version IN (SELECT value FROM json_each(?1))) ORDER BY place LIMIT ?2";
+/// One run of either sort.
+pub(super) const WISHED: &str = "SELECT id FROM run WHERE id = ?4 \
+     AND (?1 IS NULL OR version IN (SELECT value FROM json_each(?1))) \
+     AND (state = 0 OR state = 1 AND lease_until <= ?3) LIMIT ?2";
+
+/// First whose lease has run out, then who waits: two statements, each on its own index.
+fn claimable(c: &Connection, claim: &OwnedClaim) -> rusqlite::Result<Vec<Vec<u8>>> {
+    let now = claim.now.micros();
+    if let Some(only) = claim.only {
+        let found = c
+            .prepare_cached(WISHED)?
+            .query_row(params![claim.versions, claim.limit, now, key(only)], |row| row.get(0))
+            .optional()?;
+        return Ok(found.into_iter().collect());
+    }
+    let mut ids: Vec<Vec<u8>> = Vec::new();
+    for sql in [EXPIRED, QUEUED] {
+        let room = (claim.limit as usize - ids.len()) as i64;
+        let mut statement = c.prepare_cached(sql)?;
+        for id in statement.query_map(params![claim.versions, room, now], |row| row.get(0))? {
+            ids.push(id?);
+        }
+    }
+    Ok(ids)
+}
+
+/// Ends a run whose row is damaged; what is left of it stays, to be looked at.
+fn give_up(c: &Connection, id: &[u8], now: Timestamp, error: Error) -> rusqlite::Result<()> {
+    tracing::error!(?error, id = ?run_id(id), "a run cannot be read, and is given up");
+    let failure = text(&error.failure()).unwrap_or_default();
+    c.prepare_cached("UPDATE run SET state = 3, updated = ?2, failure = ?3 WHERE id = ?1")?
+        .execute(params![id, now.micros(), failure])?;
+    Ok(())
 }
 
 pub(super) fn commit(c: &Connection, batch: &Batch) -> Written<()> {

@@ -54,7 +54,7 @@ async fn accept(store: &Store, number: u128, tenant: &str, priority: i16) -> Run
 
 async fn claim_at(store: &Store, limit: u32, now: Timestamp) -> Vec<Run> {
     let versions = ["v1".to_owned()];
-    let claim = Claim { owner: "me", limit, now, lease: LEASE, only: None, versions: &versions };
+    let claim = Claim { owner: "me", limit, now, lease: LEASE, only: None, versions: Some(&versions) };
     store.claim(claim).await.unwrap()
 }
 
@@ -67,6 +67,10 @@ fn batch(run: &Run, seq: u64, records: &[&'static str]) -> Batch {
         finished: None,
         at: at(1),
     }
+}
+
+fn completed() -> Finished {
+    Finished { state: RunState::Completed, result: Some(json!("done")), failure: None }
 }
 
 fn kind<T>(result: Result<T>) -> Option<ErrorKind> {
@@ -93,6 +97,28 @@ pub async fn the_same_key_for_another_task_is_a_conflict(store: Store) {
         |number, content| NewRun { idempotency_key: Some("k".into()), ..new(number, "a", 0, content) };
     store.accept(keyed(1, json!(1))).await.unwrap();
     assert_eq!(kind(store.accept(keyed(2, json!(2))).await), Some(ErrorKind::Conflict));
+    let refused = RunId::from_uuid(uuid::Uuid::from_u128(2));
+    assert_eq!(kind(store.run(&name("a"), refused).await), Some(ErrorKind::NotFound));
+    assert_eq!(claim_at(&store, 9, T0).await.len(), 1, "what was refused does not wait");
+}
+
+/// A key still names its run when that has ended.
+pub async fn a_key_outlives_the_end_of_its_run(store: Store) {
+    let keyed = |number| NewRun { idempotency_key: Some("k".into()), ..new(number, "a", 0, json!(1)) };
+    store.accept(keyed(1)).await.unwrap();
+    let run = claim_at(&store, 1, T0).await.remove(0);
+    store.commit(Batch { finished: Some(completed()), ..batch(&run, 1, &["end"]) }).await.unwrap();
+    let again = store.accept(keyed(2)).await.unwrap();
+    assert_eq!((again.id, again.state, again.result), (run.id, RunState::Completed, Some(json!("done"))));
+    assert!(claim_at(&store, 9, T0).await.is_empty(), "and is not run again");
+}
+
+/// An id that is there already is somebody else's run.
+pub async fn an_id_is_accepted_once(store: Store) {
+    store.accept(new(1, "a", 0, json!("first"))).await.unwrap();
+    assert_eq!(kind(store.accept(new(1, "b", 9, json!("second"))).await), Some(ErrorKind::Conflict));
+    let run = claim_at(&store, 9, T0).await.remove(0);
+    assert_eq!((run.task.content, run.task.principal.tenant), (json!("first"), name("a")));
 }
 
 /// Highest first, oldest first among equals.
@@ -119,6 +145,20 @@ pub async fn a_flood_of_one_tenant_does_not_starve_another(store: Store) {
     assert!(next.contains(&late), "{late} waits behind the flood: {next:?}");
 }
 
+/// A claim takes no more than it asks for, and no two take the same.
+pub async fn claims_side_by_side_share_nothing(store: Store) {
+    for number in 0..60 {
+        accept(&store, number, "a", 0).await;
+    }
+    assert!(claim_at(&store, 0, T0).await.is_empty());
+    let claims = (0..20).map(|_| claim_at(&store, 4, T0));
+    let mut ids: Vec<RunId> = futures::future::join_all(claims).await.concat().iter().map(|r| r.id).collect();
+    let many = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((many, ids.len()), (60, 60));
+}
+
 /// D08: a worker claims what it has; a command line resumes what it was told to.
 pub async fn only_known_versions_and_the_wished_run_are_claimed(store: Store) {
     accept(&store, 1, "a", 0).await;
@@ -126,11 +166,15 @@ pub async fn only_known_versions_and_the_wished_run_are_claimed(store: Store) {
     store.accept(NewRun { version: "v2".into(), ..new(3, "a", 5, json!(3)) }).await.unwrap();
     let versions = ["v1".to_owned()];
     let claim =
-        Claim { owner: "me", limit: 9, now: T0, lease: LEASE, only: Some(wished), versions: &versions };
+        Claim { owner: "me", limit: 9, now: T0, lease: LEASE, only: Some(wished), versions: Some(&versions) };
     let claimed: Vec<RunId> = store.claim(claim).await.unwrap().iter().map(|r| r.id).collect();
     assert_eq!(claimed, [wished]);
     assert_eq!(claim_at(&store, 9, T0).await.len(), 1, "the other version waits for a worker that has it");
-    assert!(store.claim(Claim { only: None, versions: &[], ..claim }).await.unwrap().is_empty());
+    assert!(store.claim(Claim { only: None, versions: Some(&[]), ..claim }).await.unwrap().is_empty());
+    let late = Claim { now: at(31), ..claim };
+    assert_eq!(store.claim(late).await.unwrap().len(), 1, "the wished run is taken over too");
+    let other = ["v2".to_owned()];
+    assert!(store.claim(Claim { now: at(99), versions: Some(&other), ..claim }).await.unwrap().is_empty());
 }
 
 /// D02: another worker takes over without an operator.
@@ -194,8 +238,13 @@ pub async fn a_released_run_waits_again(store: Store) {
     accept(&store, 1, "a", 0).await;
     let run = claim_at(&store, 1, at(0)).await.remove(0);
     store.release(run.id, run.fence).await.unwrap();
+    assert_eq!(kind(store.commit(batch(&run, 1, &["late"])).await), Some(ErrorKind::Conflict));
+    assert_eq!(kind(store.release(run.id, run.fence).await), Some(ErrorKind::Conflict));
     let again = claim_at(&store, 1, at(1)).await.remove(0);
     assert_eq!((again.id, again.fence), (run.id, 2));
+    store.cancel(&name("a"), run.id, at(2)).await.unwrap();
+    store.release(run.id, again.fence).await.unwrap();
+    assert!(claim_at(&store, 1, at(3)).await.remove(0).cancel, "the wish to end it is not forgotten");
 }
 
 /// Leases are renewed in one go.
@@ -211,6 +260,10 @@ pub async fn a_heartbeat_renews_and_tells_what_others_wish(store: Store) {
     assert_eq!(said, [(false, false), (true, false), (false, true)]);
     let taken: Vec<RunId> = claim_at(&store, 9, at(40)).await.iter().map(|r| r.id).collect();
     assert_eq!(taken, [runs[2].id], "the other two were renewed");
+    store.commit(Batch { finished: Some(completed()), ..batch(&runs[0], 1, &["end"]) }).await.unwrap();
+    let ended = store.heartbeat(&[(runs[0].id, 1)], at(90)).await.unwrap();
+    assert!(ended[0].lost, "who has ended is nobody's");
+    assert!(store.heartbeat(&[], at(90)).await.unwrap().is_empty());
 }
 
 /// D04: cancelling reaches what runs, and ends what waits.

@@ -1,6 +1,7 @@
 //! What every ledger must do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use maof_core::{
     Account, Attempt, AttemptId, Balance, CallId, Charge, ErrorKind, Ledger, Measure, Money, Name, RunId,
@@ -75,6 +76,9 @@ pub async fn a_refusal_changes_nothing_and_says_why(store: Store) {
         assert!(error.message().contains(part), "{error}");
     }
     assert_eq!(balance(&store, "a", Measure::Money).await, (0, 0));
+    let whole = store.hold(&key, &[charge("b", 10, 10)], NOW).await;
+    assert!(whole.is_ok(), "a limit may be used up to the last of it");
+    assert!(store.hold(&"other".into(), &[charge("b", 1, 10)], NOW).await.is_err());
 }
 
 /// M01, in one process.
@@ -107,14 +111,17 @@ pub async fn attempts_are_written_once_and_read_by_their_tenant(store: Store) {
     for number in [1, 2, 2] {
         store.charge(&key, attempt(number, 1));
     }
+    store.charge(&"other".into(), attempt(2, 1));
     store.flush().await.unwrap();
     let read = store.attempts(&name("t"), None, 10).await.unwrap();
     let ids: Vec<u128> = read.iter().map(|a| a.id.uuid().as_u128()).collect();
-    assert_eq!(ids[0], 2, "newest first");
+    assert_eq!(ids, [2, 1], "once each, newest first");
     assert_eq!(read.last(), Some(&attempt(1, 1)), "every fact is kept");
     assert!(store.attempts(&name("other"), None, 10).await.unwrap().is_empty());
-    let run = RunId::from_uuid(uuid::Uuid::from_u128(8));
-    assert!(store.attempts(&name("t"), Some(run), 10).await.unwrap().is_empty());
+    let run = |number| Some(RunId::from_uuid(uuid::Uuid::from_u128(number)));
+    assert_eq!(store.attempts(&name("t"), run(7), 10).await.unwrap(), read);
+    assert!(store.attempts(&name("t"), run(8), 10).await.unwrap().is_empty());
+    assert!(store.attempts(&name("other"), run(7), 10).await.unwrap().is_empty());
     assert_eq!(store.attempts(&name("t"), None, 1).await.unwrap().len(), 1);
 }
 
@@ -128,4 +135,75 @@ pub async fn a_key_may_be_held_again_after_it_was_closed(store: Store) {
     assert_eq!(balance(&store, "a", Measure::Money).await, (4, 10));
     store.close(&key);
     assert_eq!(balance(&store, "a", Measure::Money).await, (4, 0));
+}
+
+/// What a provider bills is spent, whatever was held for it.
+pub async fn what_exceeds_the_hold_is_spent_all_the_same(store: Store) {
+    let key: Arc<str> = "k".into();
+    store.hold(&key, &[charge("a", 10, 20)], NOW).await.unwrap();
+    store.charge(&key, attempt(1, 35));
+    assert_eq!(balance(&store, "a", Measure::Money).await, (35, 0));
+    store.close(&key);
+    let error = store.hold(&"other".into(), &[charge("a", 1, 20)], NOW).await.unwrap_err();
+    assert!(error.message().contains("$0.00 of"), "{error}");
+}
+
+/// M08: an answer that nobody waited for is billed after its hold was closed.
+pub async fn a_charge_that_comes_late_counts(store: Store) {
+    let key: Arc<str> = "k".into();
+    store.hold(&key, &[charge("a", 10, 20)], NOW).await.unwrap();
+    store.close(&key);
+    for _ in 0..2 {
+        store.charge(&key, attempt(1, 4));
+    }
+    assert_eq!(balance(&store, "a", Measure::Money).await, (4, 0));
+    store.close(&"never held".into());
+}
+
+/// Windows are by the calendar, and a hold belongs to the one in which it began.
+pub async fn windows_refill_and_a_hold_stays_in_its_own(store: Store) {
+    let tomorrow = NOW.plus(Duration::from_secs(86_400));
+    let spent = |now| {
+        let store = Arc::clone(&store);
+        async move { store.balance(&account("a", Measure::Money), now).await.unwrap().spent }
+    };
+    let (first, second): (Arc<str>, Arc<str>) = ("k".into(), "l".into());
+    store.hold(&first, &[charge("a", 10, 10)], NOW).await.unwrap();
+    assert!(store.hold(&second, &[charge("a", 1, 10)], NOW).await.is_err());
+    store.hold(&second, &[charge("a", 10, 10)], tomorrow).await.unwrap();
+    store.charge(&first, attempt(1, 10));
+    assert_eq!((spent(NOW).await, spent(tomorrow).await), (10, 0));
+    store.close(&first);
+    // Held again a day later, it is that day's: what was spent before is not spent twice.
+    store.close(&second);
+    store.hold(&first, &[charge("a", 3, 10)], tomorrow).await.unwrap();
+    store.charge(&first, attempt(2, 3));
+    assert_eq!((spent(NOW).await, spent(tomorrow).await), (10, 3));
+}
+
+/// M04: the same name in two tenants is two accounts, and what is only counted has no end.
+pub async fn tenants_share_no_account_and_counting_has_no_limit(store: Store) {
+    let counted = Charge { limit: None, ..charge("a", i64::MAX, 0) };
+    let other = Account { tenant: name("other"), ..account("a", Measure::Money) };
+    store.hold(&"k".into(), &[counted], NOW).await.unwrap();
+    let theirs = Charge { account: other.clone(), amount: 5, limit: Some(5) };
+    store.hold(&"l".into(), &[theirs], NOW).await.unwrap();
+    assert_eq!(store.balance(&other, NOW).await.unwrap(), Balance { spent: 0, held: 5 });
+    assert_eq!(balance(&store, "a", Measure::Money).await, (0, i64::MAX));
+}
+
+/// A budget nobody can exceed by asking often: vast usage saturates, and the ledger goes on.
+pub async fn vast_usage_does_not_stop_the_ledger(store: Store) {
+    let key: Arc<str> = "k".into();
+    let tokens = Charge { account: account("a", Measure::Tokens), amount: 1, limit: Some(10) };
+    store.hold(&key, std::slice::from_ref(&tokens), NOW).await.unwrap();
+    for number in 1..=3 {
+        let usage = Usage::default().with(Unit::Output, u64::MAX);
+        store.charge(&key, Attempt { usage, ..attempt(number, i64::MAX) });
+        store.flush().await.unwrap();
+    }
+    store.close(&key);
+    assert_eq!(balance(&store, "a", Measure::Tokens).await, (i64::MAX, 0));
+    assert!(store.hold(&"other".into(), &[tokens], NOW).await.is_err());
+    assert_eq!(store.attempts(&name("t"), None, 9).await.unwrap().len(), 3);
 }

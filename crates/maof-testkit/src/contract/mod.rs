@@ -6,6 +6,7 @@
 //!
 //! The expression gives a fresh store, and whatever must live as long as it (a temporary folder).
 
+pub mod audit;
 pub mod journal;
 pub mod ledger;
 
@@ -33,8 +34,11 @@ macro_rules! journal_contract {
             [
                 the_same_key_is_the_same_run_within_a_tenant,
                 the_same_key_for_another_task_is_a_conflict,
+                a_key_outlives_the_end_of_its_run,
+                an_id_is_accepted_once,
                 runs_are_claimed_by_priority_then_age,
                 a_flood_of_one_tenant_does_not_starve_another,
+                claims_side_by_side_share_nothing,
                 only_known_versions_and_the_wished_run_are_claimed,
                 an_expired_lease_is_taken_over_with_a_higher_fence,
                 a_zombie_and_a_stale_length_are_refused_and_change_nothing,
@@ -64,6 +68,28 @@ macro_rules! ledger_contract {
                 two_hundred_callers_never_overspend,
                 attempts_are_written_once_and_read_by_their_tenant,
                 a_key_may_be_held_again_after_it_was_closed,
+                what_exceeds_the_hold_is_spent_all_the_same,
+                a_charge_that_comes_late_counts,
+                windows_refill_and_a_hold_stays_in_its_own,
+                tenants_share_no_account_and_counting_has_no_limit,
+                vast_usage_does_not_stop_the_ledger,
+            ]
+        );
+    };
+}
+
+/// The audit trail's suite.
+#[macro_export]
+macro_rules! audit_contract {
+    ($make:expr) => {
+        $crate::contract!(
+            audit,
+            $make,
+            [
+                lines_come_newest_first_and_whole,
+                a_trail_shows_its_tenant_only,
+                the_order_is_that_of_noting,
+                many_note_side_by_side_and_nothing_is_lost,
             ]
         );
     };

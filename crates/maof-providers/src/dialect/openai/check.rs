@@ -41,6 +41,7 @@ pub(super) struct Chat {
     pub(super) stream: bool,
     pub(super) include_usage: bool,
     pub(super) max_output: Option<u64>,
+    pub(super) choices: u32,
 }
 
 /// Checks a chat.
@@ -66,6 +67,7 @@ pub(super) fn chat(object: &Object<'_>) -> Result<Chat> {
         stream: field(object, "stream", "true or false")?.unwrap_or(false),
         include_usage: options.and_then(|o| o.include_usage).unwrap_or(false),
         max_output: new.or(old).map(|n| n.saturating_mul(choices.unwrap_or(1))),
+        choices: choices.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
     })
 }
 

@@ -50,6 +50,7 @@ pub(super) fn read(dialect: &'static dyn Dialect, operation: Operation, body: By
             wire.stream = chat.stream;
             wire.include_usage = chat.include_usage;
             wire.max_output = chat.max_output;
+            wire.choices = chat.choices;
         }
         None => wire.max_output = Some(0),
     }

@@ -101,7 +101,7 @@ fn what_is_routed_on_is_read() {
     let body = read(&body).unwrap();
     let Body::Wire(wire) = &body else { panic!("a wire") };
     assert_eq!((wire.model.as_str(), wire.stream, wire.include_usage), ("m", true, true));
-    assert_eq!(body.max_output(), Some(14));
+    assert_eq!(body.max_output(0), 14);
     let plain = read(&json!({"model": "m", "messages": [{"role": "user"}]})).unwrap();
     let Body::Wire(wire) = &plain else { panic!("a wire") };
     assert_eq!((wire.stream, wire.include_usage, wire.max_output), (false, false, None));

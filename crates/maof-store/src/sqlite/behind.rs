@@ -1,0 +1,161 @@
+//! Rows that are written behind: attempts, what was spent, audit lines.
+//!
+//! They are handed over without waiting, so that a `Drop` may do it, and none is ever dropped in silence.
+//! The buffer is bounded twice. Above [`ROWS`] every new hold waits for the writer, which stops calls where
+//! they begin. Above [`AT_MOST`] (calls that hold nothing, over a database that is away) an attempt or audit
+//! line goes to the log instead, whole, at level error. What was spent is never logged instead: it is one
+//! number for each account and window.
+
+use std::collections::HashMap;
+
+use maof_core::{Attempt, AuditRow};
+use rusqlite::{Connection, params};
+
+use super::rows::{key, text};
+use crate::accounts::Window;
+
+/// Rows beyond which holds wait for the writer.
+pub(super) const ROWS: usize = 65_536;
+/// Rows that are kept in memory at most.
+const AT_MOST: usize = 2 * ROWS;
+
+#[derive(Default)]
+pub(super) struct Rows {
+    attempts: Vec<Attempt>,
+    /// What is spent now, not by how much it grew: writing it twice does no harm.
+    spent: HashMap<Window, i64>,
+    audit: Vec<AuditRow>,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.attempts.len() + self.spent.len() + self.audit.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// An attempt, and what is spent after it in the windows it counts in.
+    pub(super) fn attempt(&mut self, attempt: Attempt, spent: Vec<(Window, i64)>) {
+        for (window, now) in spent {
+            self.spend(window, now);
+        }
+        match self.len() < AT_MOST {
+            true => self.attempts.push(attempt),
+            false => log(&attempt),
+        }
+    }
+
+    pub(super) fn note(&mut self, row: AuditRow) {
+        match self.len() < AT_MOST {
+            true => self.audit.push(row),
+            false => log(&row),
+        }
+    }
+
+    /// Takes back rows that could not be written, before those that came since.
+    pub(super) fn put_back(&mut self, mut older: Rows) {
+        older.attempts.append(&mut self.attempts);
+        older.audit.append(&mut self.audit);
+        for (window, now) in std::mem::take(&mut self.spent) {
+            older.spend(window, now);
+        }
+        *self = older;
+    }
+
+    /// Nobody will write them any more: they go to the log.
+    pub(super) fn give_up(self) {
+        self.attempts.iter().for_each(log);
+        self.audit.iter().for_each(log);
+    }
+
+    /// Writes everything within the caller's transaction.
+    pub(super) fn write(&self, c: &Connection) -> rusqlite::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let mut attempt = c.prepare_cached(
+            "INSERT OR IGNORE INTO attempt (id, tenant, run, began, cost, facts) VALUES (?,?,?,?,?,?)",
+        )?;
+        for row in &self.attempts {
+            let Ok(facts) = text(row) else { continue };
+            let (id, run) = (row.id.uuid().into_bytes(), row.run.map(key));
+            let (began, cost) = (row.began.micros(), row.cost.nanos());
+            attempt.execute(params![id, row.tenant.as_str(), run, began, cost, facts])?;
+        }
+        // It only grows. A window that ended and was swept from memory begins there at nothing: the file knows better.
+        let mut spent = c.prepare_cached(
+            "INSERT INTO account (tenant, name, measure, period, start, spent) VALUES (?,?,?,?,?,?) \
+             ON CONFLICT DO UPDATE SET spent = max(spent, excluded.spent)",
+        )?;
+        for ((account, start), now) in &self.spent {
+            let (tenant, name) = (account.tenant.as_str(), account.name.as_str());
+            let (measure, window) = (account.measure.as_str(), account.window.as_str());
+            spent.execute(params![tenant, name, measure, window, start.micros(), now])?;
+        }
+        let mut audit = c.prepare_cached(
+            "INSERT INTO audit (at, tenant, user, action, subject, outcome) VALUES (?,?,?,?,?,?)",
+        )?;
+        for row in &self.audit {
+            let (tenant, user) = (row.tenant.as_str(), row.user.as_str());
+            audit.execute(params![row.at.micros(), tenant, user, row.action, row.subject, row.outcome])?;
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, window: Window, now: i64) {
+        let spent = self.spent.entry(window).or_insert(now);
+        *spent = now.max(*spent);
+    }
+}
+
+fn log<T: serde::Serialize>(row: &T) {
+    let row = text(row).unwrap_or_default();
+    tracing::error!(row, "the database does not take a ledger or audit row; it is kept here only");
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use maof_core::{Account, Measure, Name, Timestamp, Window as Over};
+
+    fn row(subject: usize) -> AuditRow {
+        let name = Name::new("t").unwrap();
+        let (at, subject) = (Timestamp::default(), subject.to_string());
+        AuditRow {
+            at,
+            tenant: name.clone(),
+            user: name,
+            action: String::new(),
+            subject,
+            outcome: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_buffer_is_bounded_and_keeps_its_order() {
+        let mut older = Rows::default();
+        (0..10).for_each(|n| older.note(row(n)));
+        let mut rows = Rows::default();
+        (10..20).for_each(|n| rows.note(row(n)));
+        rows.put_back(older);
+        assert_eq!(rows.audit, (0..20).map(row).collect::<Vec<_>>());
+        (20..AT_MOST + 5).for_each(|n| rows.note(row(n)));
+        assert_eq!(rows.len(), AT_MOST);
+    }
+
+    #[test]
+    fn what_was_spent_never_shrinks() {
+        let name = Name::new("t").unwrap();
+        let account = Account { tenant: name.clone(), name, measure: Measure::Money, window: Over::Total };
+        let window = (account, Timestamp::default());
+        let spent = |now| Rows { spent: [(window.clone(), now)].into(), ..Rows::default() };
+        let mut rows = spent(5);
+        rows.put_back(spent(9));
+        assert_eq!(rows.spent[&window], 9);
+        rows.put_back(spent(2));
+        assert_eq!(rows.spent[&window], 9);
+    }
+}

@@ -1,0 +1,117 @@
+//! Forgets what is older than the configured time, a slice at a time, so that nobody waits long for it.
+//!
+//! The store has no clock: the time is that of the claims, so what no worker looks at is not swept either.
+
+use std::time::Duration;
+
+use maof_core::{Result, Timestamp};
+use rusqlite::{Connection, params};
+
+/// Finished runs that one pass forgets at most, with their journals.
+const RUNS: usize = 100;
+/// Attempts and audit lines that one pass forgets at most, of each.
+const LINES: usize = 1_000;
+/// How long after a pass that found little the next one begins.
+const PAUSE: Duration = Duration::from_secs(600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// When to sweep next, and how far back.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    keep: Option<Duration>,
+    next: Timestamp,
+}
+
+impl Sweep {
+    /// Keeps everything that is younger than so many days; everything, if it is 0.
+    pub(super) fn new(keep_days: u32) -> Sweep {
+        Sweep { keep: (keep_days > 0).then(|| DAY * keep_days), next: Timestamp::default() }
+    }
+
+    /// Before when everything is to be forgotten, if it is time for a pass.
+    pub(super) fn due(&mut self, now: Timestamp) -> Option<Pass> {
+        if now < self.next {
+            return None;
+        }
+        self.next = now.plus(PAUSE);
+        Some(Pass { now, before: self.keep.map(|keep| earlier(now, keep)) })
+    }
+
+    /// A pass left something: the next claim goes on.
+    pub(super) fn again(&mut self) {
+        self.next = Timestamp::default();
+    }
+}
+
+/// One pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    now: Timestamp,
+    before: Option<Timestamp>,
+}
+
+impl Pass {
+    /// Forgets a slice of each table; true if more may be left.
+    pub(super) fn run(self, c: &Connection) -> rusqlite::Result<Result<bool>> {
+        windows(c, self.now)?;
+        let Some(before) = self.before else { return Ok(Ok(false)) };
+        let runs = runs(c, before)?;
+        let attempts = c
+            .prepare_cached(
+                "DELETE FROM attempt WHERE id IN \
+                 (SELECT id FROM attempt WHERE id < ?1 AND began < ?2 LIMIT ?3)",
+            )?
+            .execute(params![first_id(before), before.micros(), LINES as i64])?;
+        // The oldest lines only are looked at, whatever their number is.
+        let audit = c
+            .prepare_cached(
+                "DELETE FROM audit WHERE id IN \
+                 (SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT ?2) WHERE at < ?1)",
+            )?
+            .execute(params![before.micros(), LINES as i64])?;
+        Ok(Ok(runs == RUNS || attempts == LINES || audit == LINES))
+    }
+}
+
+/// Ids are ordered by time, so the oldest runs are found without an index of their own.
+fn runs(c: &Connection, before: Timestamp) -> rusqlite::Result<usize> {
+    let mut old = c.prepare_cached(
+        "SELECT id FROM run WHERE id < ?1 AND state >= 2 AND updated < ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let found = old.query_map(params![first_id(before), before.micros(), RUNS as i64], |row| row.get(0))?;
+    let found: Vec<Vec<u8>> = found.collect::<rusqlite::Result<_>>()?;
+    for id in &found {
+        for sql in [
+            "DELETE FROM journal WHERE run = ?",
+            "DELETE FROM content WHERE run = ?",
+            "DELETE FROM run WHERE id = ?",
+        ] {
+            c.prepare_cached(sql)?.execute(params![id])?;
+        }
+    }
+    Ok(found.len())
+}
+
+/// Windows that ended long ago; a charge that comes late may still be for one that ended just now.
+fn windows(c: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "DELETE FROM account WHERE start < CASE period \
+         WHEN 'minute' THEN ?1 WHEN 'hour' THEN ?1 WHEN 'day' THEN ?2 WHEN 'month' THEN ?3 ELSE start END",
+    )?
+    .execute(params![
+        earlier(now, DAY).micros(),
+        earlier(now, DAY * 8).micros(),
+        earlier(now, DAY * 62).micros()
+    ])?;
+    Ok(())
+}
+
+fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    Timestamp::from_micros(now.micros().saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// The smallest UUIDv7 of a moment: its first 48 bits are the milliseconds since 1970.
+fn first_id(at: Timestamp) -> Vec<u8> {
+    let millis = u128::try_from(at.micros() / 1_000).unwrap_or(0);
+    (millis << 80).to_be_bytes().to_vec()
+}
