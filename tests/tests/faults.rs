@@ -90,6 +90,76 @@ async fn a_task_that_is_late_fails_and_aborts_its_upstream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_a_worker_left_behind_is_taken_up_by_the_next_one() {
+    let upstream = Upstream::start(Script::any([Act::Hang])).await;
+    let dir = tempfile::tempdir().unwrap();
+    let begin = || async {
+        maof::init();
+        let mut config = Config::parse(&format!(
+            "providers: {{up: {{profile: openai_compatible, base_url: '{}'}}}}\n\
+             endpoints: [{{name: e, provider: up, model: m}}]\nrouting: {{default_agents: [e]}}",
+            upstream.base_url()
+        ))
+        .unwrap();
+        config.store.path = dir.path().join("maof.db");
+        let maof = Maof::builder(config).build().await.unwrap();
+        maof.work();
+        maof
+    };
+    let who = Principal::local();
+    let first = begin().await;
+    // A type without a workflow of its own: nothing of it is known to the next worker but what is in the journal.
+    let request = TaskRequest {
+        task_type: "anything".parse().unwrap(),
+        content: json!("q"),
+        priority: 0,
+        deadline: None,
+        idempotency_key: None,
+        workflow: None,
+    };
+    let run = first.submit(&who, request).await.unwrap();
+    upstream.until(|stats| stats.open == 1).await;
+    first.shutdown().await;
+    drop(first);
+    upstream.play(Script::default());
+    let second = begin().await;
+    let ended =
+        tokio::time::timeout(Duration::from_secs(20), second.wait(&who, run.id)).await.unwrap().unwrap();
+    assert_eq!(ended.state, RunState::Completed, "{:?}", ended.failure);
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_pays_only_for_its_own_attempts() {
+    let upstream = Upstream::start(Script::default().model("flaky", [Act::status(500)])).await;
+    maof::init();
+    let config = format!(
+        "providers: {{up: {{profile: openai_compatible, base_url: '{}'}}}}\n\
+         endpoints:\n  - {{name: dear, provider: up, model: flaky, price: {{request: 1}}}}\n  - {{name: cheap, provider: up, model: steady, price: {{request: 1}}}}\n\
+         agents:\n  - {{name: dear, capabilities: [think]}}\n  - {{name: cheap, capabilities: [think]}}\n\
+         budgets:\n  - {{account: 'agent:dear', limit_usd: 5}}\n  - {{account: 'agent:cheap', limit_usd: 5}}\n\
+         resilience: {{retry: {{initial_interval_ms: 1, max_interval_ms: 2}}}}",
+        upstream.base_url()
+    );
+    let maof = Maof::builder(Config::parse(&config).unwrap()).in_memory().build().await.unwrap();
+    let who = Principal::local();
+    let target = maof::Target::Capability("think".parse().unwrap());
+    let call = maof.new_call(target, Arc::clone(&who), "q".into_body());
+    maof.call(call).await.unwrap().collect().await.unwrap();
+    for (name, spent) in [("agent:dear", 0), ("agent:cheap", 1_000_000_000)] {
+        let account = maof::Account {
+            tenant: who.tenant.clone(),
+            name: name.parse().unwrap(),
+            measure: maof::Measure::Money,
+            window: maof::Window::Total,
+        };
+        let balance = maof.ledger().balance(&account, maof.started()).await.unwrap();
+        assert_eq!((balance.spent, balance.held), (spent, 0), "{name}");
+    }
+    maof.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_shares_the_budget_of_calls() {
     let upstream = Upstream::start(Script::default()).await;
     let config = format!(

@@ -34,7 +34,7 @@ pub(super) struct Runs {
     running: BTreeSet<(Timestamp, RunId)>,
     ended: VecDeque<RunId>,
     keeps: usize,
-    keys: HashMap<Key, RunId>,
+    pub(super) keys: HashMap<Key, RunId>,
     fair: Fair,
 }
 

@@ -42,6 +42,7 @@ async fn what_ended_first_is_forgotten_first_with_its_key() {
     assert_eq!(kept.iter().map(|r| r.id.uuid().as_u128()).collect::<Vec<_>>(), [4, 3, 2]);
     let first = RunId::from_uuid(uuid::Uuid::from_u128(1));
     assert_eq!(store.load(&tenant, first).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(store.runs.lock().keys.len(), 3, "a key goes with its run");
     let again = NewRun { idempotency_key: Some("1".to_owned()), ..new(5) };
     assert_eq!(store.accept(again).await.unwrap().id.uuid().as_u128(), 5, "its key is free");
 }

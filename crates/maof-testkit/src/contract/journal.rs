@@ -177,6 +177,17 @@ pub async fn only_known_versions_and_the_wished_run_are_claimed(store: Store) {
     assert!(store.claim(Claim { now: at(99), versions: Some(&other), ..claim }).await.unwrap().is_empty());
 }
 
+/// Whoever looks after all that waits names no version.
+pub async fn a_claim_that_names_no_version_takes_every_one(store: Store) {
+    accept(&store, 1, "a", 0).await;
+    store.accept(NewRun { version: "v2".into(), ..new(2, "a", 0, json!(2)) }).await.unwrap();
+    let claim = Claim { owner: "me", limit: 9, now: T0, lease: LEASE, only: None, versions: None };
+    assert_eq!(store.claim(claim).await.unwrap().len(), 2);
+    assert_eq!(store.claim(Claim { now: at(31), ..claim }).await.unwrap().len(), 2, "taken over too");
+    let wished = Claim { now: at(99), only: Some(RunId::from_uuid(uuid::Uuid::from_u128(2))), ..claim };
+    assert_eq!(store.claim(wished).await.unwrap().len(), 1);
+}
+
 /// D02: another worker takes over without an operator.
 pub async fn an_expired_lease_is_taken_over_with_a_higher_fence(store: Store) {
     accept(&store, 1, "a", 0).await;

@@ -207,3 +207,17 @@ pub async fn vast_usage_does_not_stop_the_ledger(store: Store) {
     assert!(store.hold(&"other".into(), &[tokens], NOW).await.is_err());
     assert_eq!(store.attempts(&name("t"), None, 9).await.unwrap().len(), 3);
 }
+
+/// Who stands in for another spends its own budget; what both share, both spend.
+pub async fn an_agents_account_pays_for_its_own_attempts_only(store: Store) {
+    let key: Arc<str> = "k".into();
+    let held = ["agent:first", "agent:second", "tenant"].map(|name| charge(name, 10, 100));
+    store.hold(&key, &held, NOW).await.unwrap();
+    store.charge(&key, Attempt { agent: name("first"), ..attempt(1, 1) });
+    store.charge(&key, Attempt { agent: name("second"), ..attempt(2, 4) });
+    assert_eq!(balance(&store, "agent:first", Measure::Money).await, (1, 9));
+    assert_eq!(balance(&store, "agent:second", Measure::Money).await, (4, 6));
+    assert_eq!(balance(&store, "tenant", Measure::Money).await, (5, 5));
+    store.close(&key);
+    assert_eq!(balance(&store, "agent:first", Measure::Money).await, (1, 0));
+}

@@ -40,6 +40,7 @@ macro_rules! journal_contract {
                 a_flood_of_one_tenant_does_not_starve_another,
                 claims_side_by_side_share_nothing,
                 only_known_versions_and_the_wished_run_are_claimed,
+                a_claim_that_names_no_version_takes_every_one,
                 an_expired_lease_is_taken_over_with_a_higher_fence,
                 a_zombie_and_a_stale_length_are_refused_and_change_nothing,
                 records_come_in_order_and_in_pages,
@@ -73,6 +74,7 @@ macro_rules! ledger_contract {
                 windows_refill_and_a_hold_stays_in_its_own,
                 tenants_share_no_account_and_counting_has_no_limit,
                 vast_usage_does_not_stop_the_ledger,
+                an_agents_account_pays_for_its_own_attempts_only,
             ]
         );
     };

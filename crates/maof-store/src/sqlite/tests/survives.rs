@@ -6,6 +6,7 @@ use maof_core::{Audit as _, AuditRow, Batch, ErrorKind, Journal as _, Ledger as 
 use rusqlite::Connection;
 
 use super::*;
+use crate::Durability;
 use crate::sqlite::writer::Writer;
 
 fn writer(store: &SqliteStore) -> &Writer {
@@ -131,6 +132,39 @@ async fn a_writer_that_dies_leaves_nobody_waiting() {
     store.note(row());
     assert_eq!(kind(store.flush().await), unavailable);
     assert_eq!(kind(store.accept(new(NOW, 1, "t")).await.map(drop)), unavailable);
+}
+
+/// What SQLite calls `synchronous` within the next transaction: 2 syncs it to disk, 1 does not.
+async fn synchronous(store: &SqliteStore) -> i64 {
+    let ask = |c: &Connection| c.query_row("PRAGMA synchronous", (), |row| row.get(0)).map(Ok);
+    writer(store).write(false, ask).await.unwrap()
+}
+
+/// How the transaction that `work` shares with a question is committed.
+async fn beside<T>(store: &SqliteStore, work: impl Future<Output = T>) -> i64 {
+    let (open, wait) = std::sync::mpsc::channel::<()>();
+    let busy = writer(store).write(false, move |_| Ok(Ok(wait.recv().is_ok())));
+    // While the writer is kept busy the two behind it gather, and share the next transaction.
+    let mut all = Box::pin(async { tokio::join!(busy, work, synchronous(store)) });
+    assert!(poll_once(&mut all).is_pending());
+    open.send(()).unwrap();
+    all.await.2
+}
+
+/// An accepted task survives a power loss; a step does where that was asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accept_is_synced_to_disk_and_a_step_by_setting() {
+    for (durability, step) in [(Durability::ProcessCrash, 1), (Durability::OsCrash, 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&Config { durability, ..config(&dir) }).await.unwrap();
+        assert_eq!(beside(&store, store.accept(new(NOW, 1, "t"))).await, 2, "{durability:?}");
+        let run = claim(&store, 1, NOW).await.remove(0);
+        let records = vec![Bytes::from_static(b"r")];
+        let batch = Batch { run: run.id, fence: run.fence, seq: 1, records, finished: None, at: NOW };
+        assert_eq!(beside(&store, store.commit(batch)).await, step, "{durability:?}");
+        assert_eq!(beside(&store, store.cancel(&name("t"), run.id, NOW)).await, 2, "{durability:?}");
+        assert_eq!(beside(&store, store.flush()).await, 2, "{durability:?}");
+    }
 }
 
 /// The job of a caller that gave up is made all the same, and its place in the queue comes back.
