@@ -1,23 +1,25 @@
 //! The first member's answer.
 
 use async_trait::async_trait;
-use maof_core::{Aggregate, Answered, Error, Result, Verdict};
+use maof_core::{Aggregate, Answered, Result, Verdict};
 
 use crate::ballot::ballot;
+use crate::verdict::{nobody, ppm, verdict};
 
-/// The first answer in the order of the members; agreement is the share of members that say the same.
+/// The first answer in the order of the members that has the part that matters; agreement is the share of
+/// members that say the same there.
 #[derive(Debug)]
-pub(crate) struct First;
+pub(crate) struct First {
+    pub(crate) key: String,
+}
 
 #[async_trait]
 impl Aggregate for First {
     async fn aggregate(&self, answers: Vec<Answered>) -> Result<Verdict> {
-        let first = answers.first().ok_or_else(|| Error::invalid_request("there is no answer to fold"))?;
-        let (value, said) = (first.value.clone(), ballot(&first.value, ""));
-        let costs = answers.iter().map(|a| (a.agent.clone(), a.cost)).collect();
-        let of = answers.len() as u64;
-        let dissent: Vec<Answered> = answers.into_iter().filter(|a| ballot(&a.value, "") != said).collect();
-        let agreed = of - dissent.len() as u64;
-        Ok(Verdict { value, agreement_ppm: (agreed * 1_000_000 / of) as u32, dissent, costs, tied: false })
+        let said: Vec<Option<String>> = answers.iter().map(|a| ballot(&a.value, &self.key)).collect();
+        let first = said.iter().position(Option::is_some).ok_or_else(nobody)?;
+        let agreed: Vec<usize> = (0..said.len()).filter(|place| said[*place] == said[first]).collect();
+        let agreement = ppm(agreed.len() as u128, answers.len() as u128);
+        Ok(verdict(answers, first, &agreed, agreement, false))
     }
 }

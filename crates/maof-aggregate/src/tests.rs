@@ -61,6 +61,36 @@ fn a_vote_is_on_the_part_that_the_key_names() {
 }
 
 #[test]
+fn priors_decide_a_tie_and_nothing_else() {
+    let four = [("a", json!("yes")), ("b", json!("no")), ("c", json!("no.")), ("d", json!("yes"))];
+    let priors = |a: f64, c: f64| json!({"strategy": "majority", "priors": {"a": a, "b": 0.1, "c": c}});
+    check(priors(0.0, 0.0), &four, json!("no"), 500_000, &["a", "d"], true);
+    check(priors(0.5, 0.3), &four, json!("yes"), 500_000, &["b", "c"], true);
+    check(priors(0.5, 0.6), &four, json!("no."), 500_000, &["a", "d"], true);
+    let together = json!({"strategy": "majority", "priors": {"a": 0.2, "d": 0.2, "c": 0.3}});
+    check(together, &four, json!("yes"), 500_000, &["b", "c"], true);
+    check(priors(9.0, 0.0), &four[..3], json!("no"), 666_667, &["a"], false);
+}
+
+#[test]
+fn the_first_answer_is_the_first_that_has_what_matters() {
+    let say = |label: &str, c: f64| json!({"label": label, "confidence": c});
+    let answers = [("a", json!({"error": 1})), ("b", say("yes", 0.5)), ("c", say("YES", 0.7))];
+    let config = json!({"strategy": "first", "key": "/label"});
+    check(config.clone(), &answers, say("yes", 0.5), 666_667, &["a"], false);
+    assert!(fold(&config, &answers[..1]).is_err());
+}
+
+#[test]
+fn weights_of_any_size_are_added_exactly() {
+    let abc = [("a", json!("x")), ("b", json!("y")), ("c", json!("y"))];
+    let vast = json!({"strategy": "weighted", "weights": {"a": 1e9, "b": 1e9, "c": 1e-12}});
+    check(vast, &abc, json!("y"), 500_000, &["a"], false);
+    let tenths = json!({"strategy": "weighted", "weights": {"a": 0.3, "b": 0.1, "c": 0.2}});
+    check(tenths, &abc, json!("x"), 500_000, &["b", "c"], true);
+}
+
+#[test]
 fn one_who_is_sure_outvotes_two_who_guess() {
     let say = |label: &str, c: f64| json!({"label": label, "confidence": c});
     let config = json!({"strategy": "weighted", "key": "/label", "confidence": "/confidence"});
@@ -89,36 +119,70 @@ fn wrong_settings_are_refused_by_field() {
     check(json!({"strategy": "weighted", "accuracies": {"a": 0.5}, "classes": 1}), "classes");
     check(json!({"strategy": "weighted", "confidence": "c"}), "confidence");
     check(json!({"strategy": "weighted", "confidence": "/c", "weights": {"a": 1}}), "weights");
+    check(json!({"strategy": "weighted", "weights": {"a": 1, "b": 1e10}}), "weights.b");
+    check(json!({"strategy": "majority", "priors": {"a": -1}}), "priors.a");
+    check(json!({"strategy": "first", "key": "label"}), "key");
     assert!(serde_json::from_value::<Config>(json!({"strategy": "majority", "kee": ""})).is_err());
+}
+
+/// Members `m0`, `m1` … that say these.
+fn members(said: &[u8]) -> Vec<(String, Value)> {
+    said.iter().enumerate().map(|(i, s)| (format!("m{i}"), json!(s))).collect()
+}
+
+fn named(members: &[(String, Value)]) -> Vec<(&str, Value)> {
+    members.iter().map(|(name, value)| (name.as_str(), value.clone())).collect()
 }
 
 proptest! {
     #[test]
     fn the_order_of_members_decides_nothing_but_ties(
-        said in proptest::collection::vec(0_u8..3, 1..8), turn in any::<usize>(),
+        (said, order) in proptest::collection::vec(0_u8..3, 1..8)
+            .prop_flat_map(|said| (Just(said.clone()), Just((0..said.len()).collect::<Vec<_>>()).prop_shuffle())),
     ) {
         // Powers of two: no two sets of members weigh the same, so there is no tie.
-        let names: Vec<String> = (0..said.len()).map(|i| format!("m{i}")).collect();
+        let members = members(&said);
         let weights: serde_json::Map<String, Value> =
-            names.iter().enumerate().map(|(i, n)| (n.clone(), json!(f64::from(1 << i)))).collect();
+            members.iter().enumerate().map(|(i, (n, _))| (n.clone(), json!(f64::from(1 << i)))).collect();
         let config = json!({"strategy": "weighted", "weights": weights});
-        let mut answers: Vec<(&str, Value)> =
-            names.iter().zip(&said).map(|(n, s)| (n.as_str(), json!(s))).collect();
-        let before = fold(&config, &answers).unwrap();
-        let n = answers.len();
-        answers.rotate_left(turn % n);
-        let after = fold(&config, &answers).unwrap();
+        let answers = named(&members);
+        let moved: Vec<_> = order.iter().map(|place| answers[*place].clone()).collect();
+        let (before, after) = (fold(&config, &answers).unwrap(), fold(&config, &moved).unwrap());
         prop_assert_eq!(before.value, after.value);
         prop_assert_eq!(before.agreement_ppm, after.agreement_ppm);
+        prop_assert!(!before.tied && !after.tied);
     }
 
     #[test]
-    fn equal_weights_are_a_majority(said in proptest::collection::vec(0_u8..3, 1..8)) {
-        let names: Vec<String> = (0..said.len()).map(|i| format!("m{i}")).collect();
-        let answers: Vec<(&str, Value)> =
-            names.iter().zip(&said).map(|(n, s)| (n.as_str(), json!(s))).collect();
-        let weights: serde_json::Map<String, Value> = names.iter().map(|n| (n.clone(), json!(1.0))).collect();
-        let weighted = fold(&json!({"strategy": "weighted", "weights": weights}), &answers).unwrap();
-        prop_assert_eq!(weighted, fold(&json!({"strategy": "majority"}), &answers).unwrap());
+    fn equal_weights_are_a_majority(said in proptest::collection::vec(0_u8..3, 1..8), weight in 0.001_f64..1e6) {
+        let members = members(&said);
+        let weights: serde_json::Map<String, Value> =
+            members.iter().map(|(n, _)| (n.clone(), json!(weight))).collect();
+        let weighted = fold(&json!({"strategy": "weighted", "weights": weights}), &named(&members)).unwrap();
+        prop_assert_eq!(weighted, fold(&json!({"strategy": "majority"}), &named(&members)).unwrap());
+    }
+
+    #[test]
+    fn agreement_is_a_share_and_dissent_is_the_rest(
+        said in proptest::collection::vec(0_u8..4, 1..9),
+        weights in proptest::collection::vec(0.0_f64..1e9, 9),
+    ) {
+        let members = members(&said);
+        let weights: serde_json::Map<String, Value> =
+            members.iter().zip(weights).map(|((n, _), w)| (n.clone(), json!(w + 1e-6))).collect();
+        for config in [
+            json!({"strategy": "first"}),
+            json!({"strategy": "majority"}),
+            json!({"strategy": "weighted", "weights": weights}),
+        ] {
+            let verdict = fold(&config, &named(&members)).unwrap();
+            let others = members.iter().filter(|(_, said)| *said != verdict.value).count();
+            prop_assert!(verdict.agreement_ppm <= 1_000_000);
+            // The winner of n classes has at least an n-th of the weight; alone it has all of it.
+            prop_assert!(others > 0 || verdict.agreement_ppm == 1_000_000);
+            prop_assert!(config["strategy"] == "first" || verdict.agreement_ppm >= 250_000);
+            prop_assert_eq!(verdict.dissent.len(), others);
+            prop_assert_eq!(verdict.costs.len(), members.len());
+        }
     }
 }

@@ -1,61 +1,87 @@
 //! Votes: plurality, plain or weighted.
+//!
+//! Weights are made whole numbers first, so that sums are exact: neither the order of adding nor a rounding
+//! decides a vote, and a tie is a tie.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use maof_core::{Aggregate, Answered, Error, Name, Result, Verdict};
+use maof_core::{Aggregate, Answered, Name, Result, Verdict};
 use serde_json::Value;
 
 use crate::ballot::ballot;
+use crate::verdict::{nobody, ppm, verdict};
+
+/// The largest weight that can be given.
+pub(crate) const HEAVIEST: f64 = 1e9;
 
 /// The answer with the most weight behind it.
 #[derive(Debug)]
 pub(crate) struct Vote {
     key: String,
-    weights: BTreeMap<Name, f64>,
-    /// Where an answer says how sure it is, and how many classes there are, if that is what weighs.
-    confidence: Option<(String, f64)>,
+    weigh: Weigh,
+}
+
+/// What a member's vote counts for.
+#[derive(Debug)]
+enum Weigh {
+    /// One; a tie is decided by what those tied are worth together.
+    Heads { priors: BTreeMap<Name, u64> },
+    /// What is said of the member, one where nothing is.
+    Members { weights: BTreeMap<Name, u64> },
+    /// How sure the answer says that it is, at this pointer, among this many classes.
+    Confidence { pointer: String, classes: f64 },
+}
+
+/// One member's vote.
+struct Voter {
+    weight: u64,
+    /// Who among several speaks, and what decides a tie.
+    standing: u64,
 }
 
 /// One answer that was given, and who gave it.
 struct Class {
     ballot: String,
-    weight: f64,
+    weight: u128,
+    standing: u128,
     /// The members that gave it, by place.
     members: Vec<usize>,
-    /// The largest weight of one of them.
-    heaviest: f64,
+    /// The one of the highest standing, the earliest among equals; its answer is the whole class's.
+    speaker: usize,
 }
 
 impl Vote {
-    pub(crate) fn plain(key: String) -> Self {
-        Vote { key, weights: BTreeMap::new(), confidence: None }
+    pub(crate) fn plain(key: String, priors: &BTreeMap<Name, f64>) -> Self {
+        Vote { key, weigh: Weigh::Heads { priors: whole(priors) } }
     }
 
-    pub(crate) fn weighted(
-        key: String,
-        weights: &BTreeMap<Name, f64>,
-        accuracies: &BTreeMap<Name, f64>,
-        classes: u32,
-    ) -> Self {
-        let odds = |p: f64| (p * f64::from(classes - 1) / (1.0 - p)).ln();
-        let from_accuracies = accuracies.iter().map(|(name, p)| (name.clone(), odds(*p)));
-        let weights = weights.iter().map(|(n, w)| (n.clone(), *w)).chain(from_accuracies).collect();
-        Vote { key, weights, confidence: None }
+    pub(crate) fn weighted(key: String, weights: &BTreeMap<Name, f64>) -> Self {
+        Vote { key, weigh: Weigh::Members { weights: whole(weights) } }
     }
 
-    pub(crate) fn pooled(key: String, confidence: String, classes: u32) -> Self {
-        Vote { key, weights: BTreeMap::new(), confidence: Some((confidence, f64::from(classes))) }
+    pub(crate) fn accurate(key: String, accuracies: &BTreeMap<Name, f64>, classes: u32) -> Self {
+        let weights = accuracies.iter().map(|(name, p)| (name.clone(), log_odds(*p, f64::from(classes))));
+        Self::weighted(key, &weights.collect())
     }
 
-    fn weight(&self, answer: &Answered) -> f64 {
-        match &self.confidence {
-            None => self.weights.get(&answer.agent).copied().unwrap_or(1.0),
-            Some((pointer, classes)) => {
+    pub(crate) fn pooled(key: String, pointer: String, classes: u32) -> Self {
+        Vote { key, weigh: Weigh::Confidence { pointer, classes: f64::from(classes) } }
+    }
+
+    fn voter(&self, answer: &Answered) -> Voter {
+        let even = |weight: u64| Voter { weight, standing: weight };
+        match &self.weigh {
+            Weigh::Heads { priors } => {
+                Voter { weight: 1, standing: priors.get(&answer.agent).copied().unwrap_or(0) }
+            }
+            Weigh::Members { weights } => {
+                even(weights.get(&answer.agent).copied().unwrap_or_else(|| billionths(1.0)))
+            }
+            Weigh::Confidence { pointer, classes } => {
                 // Who does not say how sure it is, is not counted; nobody is ever quite sure.
                 let said = answer.value.pointer(pointer).and_then(Value::as_f64);
-                let sure = said.map_or(0.0, |c| c.clamp(0.001, 0.999));
-                if sure > 0.0 { (sure * (classes - 1.0) / (1.0 - sure)).ln() } else { 0.0 }
+                even(said.map_or(0, |c| billionths(log_odds(c.clamp(0.001, 0.999), *classes))))
             }
         }
     }
@@ -63,53 +89,59 @@ impl Vote {
     /// The classes in the order in which members first gave them. Who weighs nothing, or whose answer lacks
     /// the part that is voted on, is in none.
     fn classes(&self, answers: &[Answered]) -> Vec<Class> {
+        let voters: Vec<Voter> = answers.iter().map(|answer| self.voter(answer)).collect();
         let mut classes: Vec<Class> = Vec::new();
-        for (place, answer) in answers.iter().enumerate() {
-            let weight = self.weight(answer);
-            let Some(said) = ballot(&answer.value, &self.key).filter(|_| weight > 0.0) else { continue };
+        for (place, (answer, voter)) in answers.iter().zip(&voters).enumerate() {
+            let Some(said) = ballot(&answer.value, &self.key).filter(|_| voter.weight > 0) else { continue };
+            let (weight, standing) = (u128::from(voter.weight), u128::from(voter.standing));
             match classes.iter_mut().find(|c| c.ballot == said) {
                 Some(class) => {
                     class.weight += weight;
-                    class.heaviest = class.heaviest.max(weight);
+                    class.standing = match self.weigh {
+                        Weigh::Heads { .. } => class.standing + standing,
+                        _ => class.standing.max(standing),
+                    };
                     class.members.push(place);
+                    if voter.standing > voters[class.speaker].standing {
+                        class.speaker = place;
+                    }
                 }
-                None => classes.push(Class { ballot: said, weight, members: vec![place], heaviest: weight }),
+                None => {
+                    let members = vec![place];
+                    classes.push(Class { ballot: said, weight, standing, members, speaker: place });
+                }
             }
         }
         classes
     }
 }
 
-/// Sums of weights that differ by less than this are equal: the order of adding must not decide a vote.
-const EQUAL: f64 = 1e-9;
-
 #[async_trait]
 impl Aggregate for Vote {
     async fn aggregate(&self, answers: Vec<Answered>) -> Result<Verdict> {
         let classes = self.classes(&answers);
-        let mut winner = classes.first().ok_or_else(|| {
-            Error::invalid_request("no member gave an answer that can be counted").param("key")
-        })?;
-        for class in &classes[1..] {
-            let ahead = class.weight - winner.weight;
-            if ahead > EQUAL || (ahead.abs() <= EQUAL && class.heaviest > winner.heaviest + EQUAL) {
-                winner = class;
-            }
-        }
-        let tied = classes.iter().filter(|c| (c.weight - winner.weight).abs() <= EQUAL).count() > 1;
-        let total: f64 = classes.iter().map(|c| c.weight).sum();
-        // The whole answer of the winning class comes from its heaviest member, the earliest among equals.
-        let mut speaker = winner.members[0];
-        for &place in &winner.members[1..] {
-            if self.weight(&answers[place]) > self.weight(&answers[speaker]) + EQUAL {
-                speaker = place;
-            }
-        }
-        let value = answers[speaker].value.clone();
-        let costs = answers.iter().map(|a| (a.agent.clone(), a.cost)).collect();
-        let agreement_ppm = (winner.weight / total * 1e6).round().clamp(0.0, 1e6) as u32;
-        let agreed = winner.members.clone();
-        let dissent = answers.into_iter().enumerate().filter(|(place, _)| !agreed.contains(place));
-        Ok(Verdict { value, agreement_ppm, dissent: dissent.map(|(_, a)| a).collect(), costs, tied })
+        let rank = |class: &Class| (class.weight, class.standing);
+        // Of several that rank alike the last is taken, so the earliest must come last.
+        let winner = classes.iter().rev().max_by_key(|class| rank(class)).ok_or_else(nobody)?;
+        let tied = classes.iter().filter(|c| c.weight == winner.weight).count() > 1;
+        let agreement = ppm(winner.weight, classes.iter().map(|c| c.weight).sum());
+        Ok(verdict(answers, winner.speaker, &winner.members, agreement, tied))
+    }
+}
+
+/// What the vote of one who is right with probability `p` among so many classes should count for.
+pub(crate) fn log_odds(p: f64, classes: f64) -> f64 {
+    (p * (classes - 1.0) / (1.0 - p)).ln()
+}
+
+fn whole(weights: &BTreeMap<Name, f64>) -> BTreeMap<Name, u64> {
+    weights.iter().map(|(name, weight)| (name.clone(), billionths(*weight))).collect()
+}
+
+/// A weight in whole billionths: nothing for one that is not above 0, else at least one.
+fn billionths(weight: f64) -> u64 {
+    match weight > 0.0 {
+        true => (weight.min(HEAVIEST) * 1e9).round().max(1.0) as u64,
+        false => 0,
     }
 }

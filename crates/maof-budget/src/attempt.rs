@@ -12,18 +12,13 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use maof_core::{
     Attempt, AttemptId, Call, Card, Clock, End, Error, ErrorKind, Failure, Guard, Guarded as _, Ids, Ledger,
-    Money, Name, Observe, Outcome, Part, Reply, Result, Retry, Signal, Timestamp, Unit, Usage,
+    Money, Name, Observe, Outcome, Reply, Result, Retry, Signal, Timestamp, Unit, Usage,
 };
 use tower_service::Service;
 
 use crate::limits::Limits;
 use crate::tokens::{CountTokens, Tiktoken};
-use crate::worst::{estimate, worst};
-
-/// Bytes of a conversation that are counted exactly on the caller's thread; more stay at their bound.
-const COUNT_AT_MOST: u64 = 50_000;
-/// What the rules of a conversation add to each message at most, in tokens.
-const PER_MESSAGE: u64 = 16;
+use crate::worst::{counted, estimate, worst};
 
 /// Makes [`Attempted`] services; one for each endpoint.
 #[derive(Clone, Debug)]
@@ -31,7 +26,7 @@ pub struct Layer {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     card: Arc<Card>,
     ledger: Arc<dyn Ledger>,
@@ -39,6 +34,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     observe: Arc<dyn Observe>,
+    count: Arc<dyn CountTokens>,
 }
 
 impl Layer {
@@ -51,7 +47,15 @@ impl Layer {
         ids: Arc<dyn Ids>,
         observe: Arc<dyn Observe>,
     ) -> Self {
-        Layer { shared: Arc::new(Shared { card, ledger, limits, clock, ids, observe }) }
+        let count = Arc::new(Tiktoken);
+        Layer { shared: Arc::new(Shared { card, ledger, limits, clock, ids, observe, count }) }
+    }
+
+    /// Counts tokens with `count` where their bound is refused. Default: [`Tiktoken`].
+    #[must_use]
+    pub fn counting(mut self, count: Arc<dyn CountTokens>) -> Self {
+        Arc::make_mut(&mut self.shared).count = count;
+        self
     }
 }
 
@@ -109,11 +113,13 @@ where
 impl Shared {
     /// Raises the hold to the worst case of this endpoint, by the bound; where that is refused, by an exact count.
     async fn hold(&self, call: &Call, agent: &Name) -> Result<()> {
-        let bound = call.token_bound();
-        match self.try_hold(call, agent, bound).await {
+        match self.try_hold(call, agent, call.token_bound()).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => {
-                let Some(exact) = self.count(call, bound) else { return Err(self.refused(error)) };
-                self.try_hold(call, agent, exact).await.map_err(|e| self.refused(e))
+                match counted(call, &self.card, &*self.count) {
+                    Some(exact) => self.try_hold(call, agent, exact).await,
+                    None => Err(error),
+                }
+                .map_err(|e| self.refused(e))
             }
             held => held,
         }
@@ -121,7 +127,7 @@ impl Shared {
 
     async fn try_hold(&self, call: &Call, agent: &Name, input: u64) -> Result<()> {
         let worst = worst(call, &self.card, input)?;
-        let charges = self.limits.charges(&call.principal, Some(agent), &worst);
+        let charges = self.limits.charges(&call.principal, Some(agent), &worst)?;
         match charges.is_empty() {
             true => Ok(()),
             false => self.ledger.hold(&call.hold_key(), &charges, self.clock.now()).await,
@@ -135,30 +141,6 @@ impl Shared {
             return error.retry_is(Retry::Elsewhere);
         }
         error
-    }
-
-    /// The conversation's tokens, no fewer than the model will count; none where only the bound is sure.
-    fn count(&self, call: &Call, bound: u64) -> Option<u64> {
-        if bound > COUNT_AT_MOST {
-            return None;
-        }
-        let chat = call.body.chat().ok()?;
-        // The agent's instructions at their bound.
-        let mut tokens = PER_MESSAGE + (bound - call.body.token_bound());
-        for message in &chat.messages {
-            tokens += PER_MESSAGE;
-            if !message.tool_calls.is_empty() {
-                return None;
-            }
-            for part in &message.parts {
-                let Part::Text { text } = part else { return None };
-                match Tiktoken.count(&self.card.model, text) {
-                    crate::tokens::Count::Exact(n) => tokens += n,
-                    crate::tokens::Count::Estimate(_) => return None,
-                }
-            }
-        }
-        (chat.tools.is_empty() && tokens < bound).then_some(tokens)
     }
 }
 
@@ -176,6 +158,10 @@ impl Open {
     fn new(shared: Arc<Shared>, call: Call, agent: Name) -> Self {
         let (began, since) = (shared.clock.now(), shared.clock.instant());
         Open { shared, call, agent, began, since, closed: false }
+    }
+
+    fn estimate(&self, streamed_bytes: u64) -> Usage {
+        estimate(&self.call, &self.shared.card, streamed_bytes)
     }
 
     /// Prices and writes down what was used; gives the cost back.
@@ -227,8 +213,7 @@ impl Guard for Open {
             Outcome::Dropped => Some(Error::cancelled("nobody wanted the rest of the answer").failure()),
         };
         // Providers do not count requests; who charges by them does.
-        let usage =
-            end.usage.unwrap_or_else(|| estimate(&self.call, end.streamed_bytes)).with(Unit::Request, 1);
+        let usage = end.usage.unwrap_or_else(|| self.estimate(end.streamed_bytes)).with(Unit::Request, 1);
         end.usage = Some(usage);
         end.cost = Some(self.close(usage, failure));
     }
@@ -239,7 +224,7 @@ impl Drop for Open {
         if !self.closed {
             // The request was under way and nobody waits for the answer: the provider may bill it all the same.
             let failure = Error::cancelled("dropped before it was answered").failure();
-            self.close(estimate(&self.call, 0), Some(failure));
+            self.close(self.estimate(0), Some(failure));
         }
     }
 }

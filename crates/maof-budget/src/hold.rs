@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use maof_core::{Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Reply, Result, Retry};
+use maof_core::{
+    Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Observe, Reply, Result, Retry, Signal,
+    Silent,
+};
 use tower_service::Service;
 
 use crate::limits::Limits;
@@ -17,12 +20,13 @@ pub struct Layer {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     ledger: Arc<dyn Ledger>,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
     quote: Arc<dyn Quote>,
+    observe: Arc<dyn Observe>,
 }
 
 impl Layer {
@@ -33,7 +37,15 @@ impl Layer {
         clock: Arc<dyn Clock>,
         quote: Arc<dyn Quote>,
     ) -> Self {
-        Layer { shared: Arc::new(Shared { ledger, limits, clock, quote }) }
+        let observe = Arc::new(Silent);
+        Layer { shared: Arc::new(Shared { ledger, limits, clock, quote, observe }) }
+    }
+
+    /// Tells `observe` of refusals. Default: nobody.
+    #[must_use]
+    pub fn observed_by(mut self, observe: Arc<dyn Observe>) -> Self {
+        Arc::make_mut(&mut self.shared).observe = observe;
+        self
     }
 }
 
@@ -73,21 +85,45 @@ where
         Box::pin(async move {
             // Made before the first await: a future that is dropped at any point closes its hold.
             let closing = Closing { ledger: Arc::clone(&shared.ledger), key: call.hold_key() };
-            let cost = shared.quote.cheapest(&call).unwrap_or_default();
-            let worst = Worst { cost, tokens: call.body.token_bound() };
-            let charges = shared.limits.charges(&call.principal, None, &worst);
-            if !charges.is_empty() {
-                let held = shared.ledger.hold(&closing.key, &charges, shared.clock.now()).await;
-                held.map_err(|e| match e.kind() {
-                    // Nothing cheaper is left to try.
-                    ErrorKind::BudgetExceeded => e.retry_is(Retry::Never),
-                    _ => e,
-                })?;
-            }
+            shared.hold(&closing.key, &call).await?;
             let mut reply = inner.call(call).await?;
             reply.guard(Box::new(closing));
             Ok(reply)
         })
+    }
+}
+
+impl Shared {
+    /// Holds the worst case by the bound; where that is refused, by an exact count.
+    async fn hold(&self, key: &Arc<str>, call: &Call) -> Result<()> {
+        let cost = self.quote.cheapest(call).unwrap_or_default();
+        let worst = Worst { cost, tokens: call.body.token_bound() };
+        let refused = match self.try_hold(key, call, &worst).await {
+            Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
+            held => return held,
+        };
+        match self.quote.counted(call) {
+            Some(counted) => self.try_hold(key, call, &counted.least(worst)).await,
+            None => Err(refused),
+        }
+        .map_err(|error| self.refused(error))
+    }
+
+    async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: &Worst) -> Result<()> {
+        let charges = self.limits.charges(&call.principal, None, worst)?;
+        match charges.is_empty() {
+            true => Ok(()),
+            false => self.ledger.hold(key, &charges, self.clock.now()).await,
+        }
+    }
+
+    /// Nothing cheaper is left to try.
+    fn refused(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::BudgetExceeded {
+            self.observe.on(Signal::HoldRefused { account: error.field().unwrap_or_default() });
+            return error.retry_is(Retry::Never);
+        }
+        error
     }
 }
 

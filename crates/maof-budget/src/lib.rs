@@ -7,6 +7,33 @@
 //!
 //! A hold counts tokens by their bound (a token is at least a byte). Only where that would refuse are they
 //! counted exactly, see [`tokens`].
+//!
+//! # What is promised
+//!
+//! - **Nothing is begun that may not be afforded.** A request leaves only after its worst case is held on every
+//!   account at once. So an account goes beyond its limit only by what a provider bills beyond that worst case:
+//!   - output beyond the card's `max_output`, where neither the caller nor the provider bounds it;
+//!   - input that bytes do not bound, such as a picture given by its address;
+//!   - a price that the provider has raised and the tariff has not.
+//!
+//!   What was billed is charged all the same, so the account refuses the next call.
+//! - **What a provider may have billed is charged.** A whole answer costs what its usage says. A stream that was
+//!   cut, and a request that was dropped or timed out before its answer, cost what their usage says or, where
+//!   there is none, an estimate that is flagged as such: a quarter of the bytes sent, and of those streamed. A
+//!   request that failed before its answer costs nothing. Either way it is one row.
+//! - **A hold is given back once**, at whatever point the call ends or is dropped.
+//! - **Durability is the ledger's.** Charging and closing only send. Rows that the ledger had not made durable when
+//!   the process died are lost, and less is spent than was billed; [`maof_core::Ledger::flush`] waits for them.
+//!
+//! ```
+//! # use maof_budget::{BudgetConfig, Limits, TariffConfig};
+//! let budget: BudgetConfig = serde_json::from_str(r#"{"account": "tenant", "limit_usd": "2.50", "window": "day"}"#)?;
+//! let limits = Limits::new(&[budget])?;
+//! let price: TariffConfig = serde_json::from_str(r#"{"input": 0.15, "output": 0.60}"#)?;
+//! price.validate()?;
+//! # let _ = limits;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod attempt;
 pub mod hold;
@@ -17,4 +44,4 @@ mod worst;
 
 pub use limits::{BudgetConfig, Limits};
 pub use price::{Dollars, TariffConfig};
-pub use worst::{Quote, Worst, worst_cost};
+pub use worst::{Quote, Worst, counted_cost, worst_cost};

@@ -11,7 +11,8 @@ use crate::worst::Worst;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// Whose spending: `agent:NAME`, or `tenant`, `user`, `key` for each tenant, user or key by itself.
+    /// Whose spending: `agent:NAME`; `tier:NAME` for all of a tenant's callers of that tier together; or `tenant`,
+    /// `user`, `key` for each tenant, user or key by itself.
     pub account: String,
     /// The most to spend, in US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,7 +32,10 @@ pub struct BudgetConfig {
 /// Whose accounts a budget is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Owner {
-    Agent(Name),
+    /// This agent, and its account's name.
+    Agent(Name, Name),
+    /// This tier, and its account's name.
+    Tier(Name, Name),
     Tenant,
     User,
     Key,
@@ -40,11 +44,21 @@ enum Owner {
 impl BudgetConfig {
     fn owner(&self) -> Result<Owner> {
         let wrong = || {
-            let why = format!("`{}` is none of agent:NAME, tenant, user, key", self.account);
+            let why = format!(
+                "`{}` is none of agent:NAME, tier:NAME, tenant, user, key (at most {} characters)",
+                self.account,
+                Name::MAX_LEN
+            );
             Error::invalid_request(why).param("account")
         };
+        // Both must be names, or the account could not be kept.
+        let named = |name: &str| match (Name::new(name), Name::new(&self.account)) {
+            (Ok(name), Ok(account)) => Ok((name, account)),
+            _ => Err(wrong()),
+        };
         match self.account.split_once(':') {
-            Some(("agent", name)) => Name::new(name).map(Owner::Agent).map_err(|_| wrong()),
+            Some(("agent", name)) => named(name).map(|(name, account)| Owner::Agent(name, account)),
+            Some(("tier", name)) => named(name).map(|(name, account)| Owner::Tier(name, account)),
             None if self.account == "tenant" => Ok(Owner::Tenant),
             None if self.account == "user" => Ok(Owner::User),
             None if self.account == "key" => Ok(Owner::Key),
@@ -111,9 +125,13 @@ impl Limits {
     /// `invalid_request` naming the budget and its field.
     pub fn new(budgets: &[BudgetConfig]) -> Result<Limits> {
         let mut limits = Vec::new();
-        for budget in budgets {
-            let owner = budget.owner()?;
-            limits.extend(budget.limits()?.into_iter().map(|(measure, most)| Limit {
+        for (i, budget) in budgets.iter().enumerate() {
+            let at = |e: Error| {
+                let field = e.field().unwrap_or_default().to_owned();
+                e.param(format!("budgets[{i}].{field}"))
+            };
+            let owner = budget.owner().map_err(at)?;
+            limits.extend(budget.limits().map_err(at)?.into_iter().map(|(measure, most)| Limit {
                 owner: owner.clone(),
                 measure,
                 window: budget.window,
@@ -125,25 +143,43 @@ impl Limits {
 
     /// What a call of this principal that may use `worst` holds, on the caller's accounts and, where the agent
     /// is known, on the agent's.
-    pub(crate) fn charges(&self, principal: &Principal, agent: Option<&Name>, worst: &Worst) -> Vec<Charge> {
-        let named = |kind: &str, name: &Name| Name::new(&format!("{kind}:{name}")).ok();
-        let charge = |limit: &Limit| {
-            let name = match &limit.owner {
-                Owner::Agent(name) if Some(name) == agent => named("agent", name),
-                Owner::Agent(_) => None,
-                Owner::Tenant => Name::new("tenant").ok(),
-                Owner::User => named("user", &principal.user),
-                Owner::Key => principal.key.as_ref().and_then(|key| named("key", key)),
-            }?;
-            let account = Account {
-                tenant: principal.tenant.clone(),
-                name,
-                measure: limit.measure,
-                window: limit.window,
-            };
-            Some(Charge { account, amount: worst.amount(limit.measure), limit: Some(limit.most) })
+    ///
+    /// # Errors
+    /// `invalid_request` when a user's or key's name is too long to have an account: nobody spends uncounted.
+    pub(crate) fn charges(
+        &self,
+        principal: &Principal,
+        agent: Option<&Name>,
+        worst: &Worst,
+    ) -> Result<Vec<Charge>> {
+        let mut charges = Vec::with_capacity(self.0.len());
+        for limit in &self.0 {
+            let Some(name) = limit.owner.account(principal, agent)? else { continue };
+            let tenant = principal.tenant.clone();
+            let account = Account { tenant, name, measure: limit.measure, window: limit.window };
+            charges.push(Charge { account, amount: worst.amount(limit.measure), limit: Some(limit.most) });
+        }
+        Ok(charges)
+    }
+}
+
+impl Owner {
+    /// The name of the account that a call of this principal at this agent is charged to, if it is.
+    fn account(&self, principal: &Principal, agent: Option<&Name>) -> Result<Option<Name>> {
+        let each = |kind: &'static str, name: &Name| {
+            Name::new(&format!("{kind}:{name}")).map(Some).map_err(|_| {
+                let most = Name::MAX_LEN - kind.len() - 1;
+                let why = format!("a {kind} that a budget counts has a name of at most {most} characters");
+                Error::invalid_request(why).param(kind)
+            })
         };
-        self.0.iter().filter_map(charge).collect()
+        match self {
+            Owner::Agent(name, account) => Ok((agent == Some(name)).then(|| account.clone())),
+            Owner::Tier(name, account) => Ok((principal.tier == *name).then(|| account.clone())),
+            Owner::Tenant => Name::new("tenant").map(Some),
+            Owner::User => each("user", &principal.user),
+            Owner::Key => principal.key.as_ref().map_or(Ok(None), |key| each("key", key)),
+        }
     }
 }
 
@@ -164,12 +200,18 @@ mod tests {
         };
         check(r#"{"account": "agents:x", "limit_usd": 1}"#, "account");
         check(r#"{"account": "agent:", "limit_usd": 1}"#, "account");
+        check(r#"{"account": "tier:", "limit_usd": 1}"#, "account");
+        check(r#"{"account": "user:alice", "limit_usd": 1}"#, "account");
+        let long = "a".repeat(Name::MAX_LEN - 3);
+        check(&format!(r#"{{"account": "agent:{long}", "limit_usd": 1}}"#), "account");
         check(r#"{"account": "tenant"}"#, "limit_usd");
         check(r#"{"account": "tenant", "limit_usd": 0}"#, "limit_usd");
         check(r#"{"account": "tenant", "limit_usd": -3}"#, "limit_usd");
         check(r#"{"account": "tenant", "limit_tokens": 0}"#, "limit_tokens");
         check(r#"{"account": "tenant", "limit_requests": 18446744073709551615}"#, "limit_requests");
         assert!(serde_json::from_str::<BudgetConfig>(r#"{"account": "tenant", "window": "week"}"#).is_err());
+        let second = [budget(r#"{"account": "tenant", "limit_usd": 1}"#), budget(r#"{"account": "tenant"}"#)];
+        assert_eq!(Limits::new(&second).unwrap_err().field(), Some("budgets[1].limit_usd"));
     }
 
     #[test]
@@ -179,21 +221,54 @@ mod tests {
             budget(r#"{"account": "agent:b", "limit_usd": 1}"#),
             budget(r#"{"account": "user", "limit_tokens": 10, "limit_requests": 2}"#),
             budget(r#"{"account": "key", "limit_usd": 1}"#),
+            budget(r#"{"account": "tier:gold", "limit_usd": 1}"#),
+            budget(r#"{"account": "tier:local", "limit_requests": 9}"#),
         ])
         .unwrap();
         let worst = Worst { cost: Money::from_nanos(7), tokens: 3 };
         let said = |agent: Option<&str>| -> Vec<(String, i64)> {
             let agent = agent.map(|a| Name::new(a).unwrap());
-            let charges = limits.charges(&Principal::local(), agent.as_ref(), &worst);
+            let charges = limits.charges(&Principal::local(), agent.as_ref(), &worst).unwrap();
             charges.iter().map(|c| (c.account.to_string(), c.amount)).collect()
         };
         let user = [
             ("user:local (tokens per total)".to_owned(), 3),
             ("user:local (requests per total)".to_owned(), 1),
+            ("tier:local (requests per total)".to_owned(), 1),
         ];
         assert_eq!(said(None), user);
         let with_agent: Vec<_> =
             [("agent:a (money per day)".to_owned(), 7)].into_iter().chain(user).collect();
         assert_eq!(said(Some("a")), with_agent);
+    }
+
+    #[test]
+    fn a_tiers_budget_is_for_callers_of_that_tier() {
+        let limits = Limits::new(&[budget(r#"{"account": "tier:gold", "limit_usd": 1}"#)]).unwrap();
+        let check = |tier: &str, user: &str, charged: &[&str]| {
+            let (tier, user) = (Name::new(tier).unwrap(), Name::new(user).unwrap());
+            let principal = Principal { tier, user, ..(*Principal::local()).clone() };
+            let charges = limits.charges(&principal, None, &Worst::default()).unwrap();
+            let names: Vec<&str> = charges.iter().map(|c| c.account.name.as_str()).collect();
+            assert_eq!(names, charged);
+        };
+        check("gold", "alice", &["tier:gold"]);
+        check("gold", "bob", &["tier:gold"]);
+        check("free", "gold", &[]);
+    }
+
+    #[test]
+    fn a_name_too_long_for_an_account_is_refused_not_left_uncounted() {
+        let limits = Limits::new(&[budget(r#"{"account": "user", "limit_usd": 1}"#)]).unwrap();
+        let check = |length: usize, counted: bool| {
+            let user = Name::new(&"u".repeat(length)).unwrap();
+            let principal = Principal { user, ..(*Principal::local()).clone() };
+            let charges = limits.charges(&principal, None, &Worst::default());
+            assert_eq!(charges.as_ref().map(Vec::len).ok(), counted.then_some(1));
+            assert!(counted || charges.unwrap_err().field() == Some("user"));
+        };
+        check(123, true);
+        check(124, false);
+        check(128, false);
     }
 }

@@ -17,7 +17,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use super::*;
 use crate::hold;
 use crate::limits::BudgetConfig;
-use crate::worst::{Quote, worst_cost};
+use crate::worst::{Quote, Worst, counted_cost, worst_cost};
 
 #[derive(Debug, Default)]
 struct Book(Mutex<Lines>);
@@ -26,6 +26,9 @@ struct Book(Mutex<Lines>);
 struct Lines {
     held: i64,
     limit: i64,
+    /// How often a hold is pending before it is made.
+    slow: u32,
+    holds: u32,
     rows: Vec<Attempt>,
     closed: u32,
 }
@@ -33,7 +36,12 @@ struct Lines {
 #[async_trait::async_trait]
 impl Ledger for Book {
     async fn hold(&self, _: &Arc<str>, charges: &[Charge], _: Timestamp) -> Result<()> {
+        let slow = self.0.lock().slow;
+        for _ in 0..slow {
+            tokio::task::yield_now().await;
+        }
         let mut lines = self.0.lock();
+        lines.holds += 1;
         let most = charges.iter().map(|c| c.amount).max().unwrap_or(0);
         if most > lines.limit {
             return Err(Error::budget_exceeded("too dear").param("agent:a"));
@@ -79,12 +87,37 @@ impl Ids for Same {
     }
 }
 
+/// Quotes the one card there is.
 #[derive(Debug)]
-struct Free;
+struct One;
 
-impl Quote for Free {
+impl Quote for One {
+    fn cheapest(&self, call: &Call) -> Option<Money> {
+        worst_cost(call, &card()).ok()
+    }
+    fn counted(&self, call: &Call) -> Option<Worst> {
+        counted_cost(call, &card(), &Tiktoken)
+    }
+}
+
+/// Knows nobody who could answer.
+#[derive(Debug)]
+struct Nobody;
+
+impl Quote for Nobody {
     fn cheapest(&self, _: &Call) -> Option<Money> {
         None
+    }
+}
+
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Observe for Heard {
+    fn on(&self, signal: Signal<'_>) {
+        if let Signal::HoldRefused { account } = signal {
+            self.0.lock().push(account.to_owned());
+        }
     }
 }
 
@@ -109,16 +142,22 @@ fn call(text: &str) -> Call {
 
 type Answer = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Reply>> + Send>> + Send + Sync>;
 
+type Stack = tower::util::BoxCloneService<Call, Reply, Error>;
+
 /// Both layers over an endpoint that answers so.
-fn stack(book: &Arc<Book>, answer: Answer) -> tower::util::BoxCloneService<Call, Reply, Error> {
+fn stack(book: &Arc<Book>, answer: Answer) -> Stack {
+    quoted(book, answer, Arc::new(Nobody), Arc::new(Silent))
+}
+
+fn quoted(book: &Arc<Book>, answer: Answer, quote: Arc<dyn Quote>, observe: Arc<dyn Observe>) -> Stack {
     let budget: BudgetConfig = serde_json::from_str(r#"{"account": "tenant", "limit_usd": 1}"#).unwrap();
     let limits = Arc::new(Limits::new(&[budget]).unwrap());
     let clock: Arc<dyn Clock> = Arc::new(Still(Instant::now()));
     let inner = service_fn(move |_: Call| answer());
     let attempt =
-        Layer::new(card(), book.clone(), limits.clone(), clock.clone(), Arc::new(Same), Arc::new(Silent));
-    let hold = hold::Layer::new(book.clone(), limits, clock, Arc::new(Free));
-    tower::util::BoxCloneService::new(hold.layer(attempt.layer(inner)))
+        Layer::new(card(), book.clone(), limits.clone(), clock.clone(), Arc::new(Same), observe.clone());
+    let hold = hold::Layer::new(book.clone(), limits, clock, quote).observed_by(observe);
+    Stack::new(hold.layer(attempt.layer(inner)))
 }
 
 fn book(limit: i64) -> Arc<Book> {
@@ -186,6 +225,48 @@ async fn tokens_are_counted_exactly_where_their_bound_would_refuse() {
     assert!(book.0.lock().held < bound / 2);
 }
 
+#[tokio::test]
+async fn nothing_cheaper_is_tried_where_the_cheapest_is_refused() {
+    let (book, heard) = (book(10), Arc::new(Heard::default()));
+    let service = quoted(&book, whole(None), Arc::new(One), heard.clone());
+    let error = service.oneshot(call("q")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
+    assert_eq!(maof_core::Classify::retry(&error), Retry::Never);
+    assert_eq!(*heard.0.lock(), ["agent:a"], "told once, by whoever refused");
+    let lines = book.0.lock();
+    assert_eq!((lines.rows.len(), lines.closed), (0, 1));
+}
+
+#[tokio::test]
+async fn the_whole_calls_hold_is_counted_exactly_before_it_is_refused() {
+    let text = "hello world ".repeat(100);
+    let bound = worst_cost(&call(&text), &card()).unwrap().nanos();
+    let book = book(bound - 1);
+    let service = quoted(&book, whole(None), Arc::new(One), Arc::new(Silent));
+    service.oneshot(call(&text)).await.unwrap();
+    assert!(book.0.lock().held < bound / 2);
+}
+
+#[tokio::test]
+async fn tokens_are_not_counted_where_their_bound_is_held() {
+    #[derive(Debug)]
+    struct Never;
+    impl CountTokens for Never {
+        fn count(&self, _: &str, _: &str) -> crate::tokens::Count {
+            unreachable!("nothing was refused")
+        }
+    }
+    let book = book(i64::MAX);
+    let budget: BudgetConfig = serde_json::from_str(r#"{"account": "tenant", "limit_usd": 1}"#).unwrap();
+    let limits = Arc::new(Limits::new(&[budget]).unwrap());
+    let clock = Arc::new(Still(Instant::now()));
+    let layer = Layer::new(card(), book.clone(), limits, clock, Arc::new(Same), Arc::new(Silent));
+    let answer = whole(None);
+    let service = layer.counting(Arc::new(Never)).layer(service_fn(move |_: Call| answer()));
+    service.oneshot(call(&"hello ".repeat(100))).await.unwrap();
+    assert_eq!(book.0.lock().holds, 1);
+}
+
 /// Streams three texts with a pause before each, then its usage.
 fn streamed() -> Answer {
     Arc::new(|| {
@@ -207,16 +288,22 @@ fn streamed() -> Answer {
 }
 
 proptest! {
-    /// Dropped after any number of polls: at most one row, exactly one closing, and after the request was
-    /// sent exactly one row.
+    /// Dropped after any number of polls, its holds pending or not: at most one row, at most one closing; a
+    /// row exactly if the request was sent, a closing exactly if anything began.
     #[test]
-    fn a_call_dropped_at_any_poll_settles(polls in 0_usize..12) {
+    fn a_call_dropped_at_any_poll_settles(polls in 0_usize..16, slow in 0_u32..3) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let book = book(i64::MAX);
-            let mut work = Box::pin(async {
-                stack(&book, streamed()).oneshot(call("q")).await?.collect().await
+            book.0.lock().slow = slow;
+            let sent = Arc::new(Mutex::new(false));
+            let (told, answer) = (sent.clone(), streamed());
+            let answer: Answer = Arc::new(move || {
+                *told.lock() = true;
+                answer()
             });
+            let service = quoted(&book, answer, Arc::new(One), Arc::new(Silent));
+            let mut work = Box::pin(async { service.oneshot(call("q")).await?.collect().await });
             let mut done = false;
             for _ in 0..polls {
                 match work.as_mut().poll(&mut Cx::from_waker(Waker::noop())) {
@@ -230,25 +317,15 @@ proptest! {
                 }
             }
             drop(work);
-            let lines = book.0.lock();
-            let asked = polls > 0;
-            assert_eq!(lines.rows.len(), usize::from(asked));
-            assert_eq!(lines.closed, u32::from(asked));
-            if asked && !done {
+            let (lines, sent) = (book.0.lock(), *sent.lock());
+            assert_eq!(lines.rows.len(), usize::from(sent));
+            assert_eq!(lines.closed, u32::from(polls > 0));
+            if sent && !done {
                 // Estimated, unless the usage had come already and only the end was missing.
                 let exact = lines.rows[0].cost == Money::from_nanos(9);
                 assert!(lines.rows[0].cost > Money::ZERO && (lines.rows[0].usage.estimated || exact));
+                assert_eq!(lines.rows[0].failure.as_ref().unwrap().kind, ErrorKind::Cancelled);
             }
         });
-    }
-
-    /// Whatever is used within the bounds costs no more than what was held.
-    #[test]
-    fn the_worst_case_is_never_below_the_true_one(text in ".{0,200}", share in 0_u64..=100) {
-        let call = call(&text);
-        let input = call.body.token_bound() * share / 100;
-        let usage = Usage::default().with(Unit::Input, input).with(Unit::Output, share);
-        let cost = card().tariff.cost(&usage).unwrap();
-        prop_assert!(cost <= worst_cost(&call, &card()).unwrap());
     }
 }

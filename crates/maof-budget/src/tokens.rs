@@ -33,16 +33,27 @@ pub trait CountTokens: Send + Sync + fmt::Debug {
     fn count(&self, model: &str, text: &str) -> Count;
 }
 
-/// Counts by the encodings cl100k and o200k. A table is loaded when it is first needed (50-120 ms, 13-24 MB).
+/// The longest text that [`Tiktoken`] counts, in bytes: at worst (one letter repeated) that takes about 12 ms, and
+/// a call waits for it on its own thread.
+pub const COUNT_AT_MOST: u64 = 50_000;
+
+/// Counts by the encodings cl100k and o200k; estimates other models' tokens, and those of texts longer than
+/// [`COUNT_AT_MOST`]. A table is loaded when it is first needed (50-120 ms, 13-24 MB).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tiktoken;
 
 /// The encoding of a model, by the names that OpenAI documents.
 fn encoding(model: &str) -> Option<&'static str> {
     let model = model.rsplit('/').next().unwrap_or(model);
+    // A model of one's own is named after the one that it was tuned from.
+    let model = model.strip_prefix("ft:").unwrap_or(model);
     const O200K: [&str; 8] = ["gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "chatgpt-4o", "o1", "o3", "o4"];
     const CL100K: [&str; 4] = ["gpt-4", "gpt-3.5", "text-embedding-3", "text-embedding-ada-002"];
-    let starts = |names: &[&str]| names.iter().any(|name| model.starts_with(name));
+    // `o3` is meant by `o3-mini`, not by `o30`: what only looks like a name has another encoding.
+    let is = |name: &&str| {
+        model.strip_prefix(*name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', ':']))
+    };
+    let starts = |names: &[&str]| names.iter().any(is);
     if starts(&O200K) {
         Some("o200k_base")
     } else if starts(&CL100K) {
@@ -54,9 +65,11 @@ fn encoding(model: &str) -> Option<&'static str> {
 
 impl CountTokens for Tiktoken {
     fn count(&self, model: &str, text: &str) -> Count {
-        match encoding(model).and_then(tiktoken::get_encoding) {
+        let bytes = text.len() as u64;
+        let known = encoding(model).filter(|_| bytes <= COUNT_AT_MOST);
+        match known.and_then(tiktoken::get_encoding) {
             Some(encoding) => Count::Exact(encoding.count(text) as u64),
-            None => Count::Estimate((text.len() as u64).div_ceil(3)),
+            None => Count::Estimate(bytes.div_ceil(3)),
         }
     }
 }
@@ -87,6 +100,29 @@ mod tests {
             };
             check("gpt-4o-mini", o200k.encode_ordinary(text).len());
             check("openai/gpt-4-turbo", cl100k.encode_ordinary(text).len());
+        }
+    }
+
+    #[test]
+    fn a_text_too_long_to_count_is_estimated() {
+        let most = "a".repeat(COUNT_AT_MOST as usize);
+        assert!(matches!(Tiktoken.count("gpt-4o", &most), Count::Exact(_)));
+        assert_eq!(Tiktoken.count("gpt-4o", &[&most, "a"].concat()), Count::Estimate(16_667));
+    }
+
+    #[test]
+    fn a_model_is_counted_by_the_encoding_that_its_maker_names() {
+        let check = |model: &str, expect: Option<&str>| assert_eq!(encoding(model), expect, "{model}");
+        check("gpt-4o-mini", Some("o200k_base"));
+        check("openai/gpt-5-nano", Some("o200k_base"));
+        check("o3-mini", Some("o200k_base"));
+        check("gpt-5.1", Some("o200k_base"));
+        check("ft:gpt-4o-mini:acme::x1", Some("o200k_base"));
+        check("gpt-4-turbo", Some("cl100k_base"));
+        check("gpt-3.5-turbo-0125", Some("cl100k_base"));
+        check("text-embedding-3-small", Some("cl100k_base"));
+        for other in ["claude-opus", "llama3.2", "o30", "olmo", "gpt-40", "gpt-oss:20b", ""] {
+            check(other, None);
         }
     }
 

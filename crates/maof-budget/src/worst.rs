@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use maof_core::{Call, Card, Measure, Money, Result, Tariff, Unit, Usage};
+use maof_core::{Call, Card, ChatRequest, Measure, Money, OutputFormat, Part, Result, Tariff, Unit, Usage};
+
+use crate::tokens::{COUNT_AT_MOST, Count, CountTokens};
+
+/// What the rules of a conversation add to each message at most, in tokens.
+const PER_MESSAGE: u64 = 16;
 
 /// The most that a call can use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +19,12 @@ pub struct Worst {
 }
 
 impl Worst {
+    /// The lesser cost and the lesser number of tokens of the two: what either candidate needs at least.
+    #[must_use]
+    pub fn least(self, other: Worst) -> Worst {
+        Worst { cost: self.cost.min(other.cost), tokens: self.tokens.min(other.tokens) }
+    }
+
     pub(crate) fn amount(&self, measure: Measure) -> i64 {
         match measure {
             Measure::Money => self.cost.nanos(),
@@ -27,6 +38,13 @@ impl Worst {
 pub trait Quote: Send + Sync + fmt::Debug {
     /// What the call costs at worst at the cheapest endpoint that may answer it; none if none may.
     fn cheapest(&self, call: &Call) -> Option<Money>;
+
+    /// The [least](Worst::least) of the candidates by [`counted_cost`]; asked only where a budget refused the
+    /// bound. None where nobody can count, which is also the default.
+    fn counted(&self, call: &Call) -> Option<Worst> {
+        let _ = call;
+        None
+    }
 }
 
 /// What a call costs at worst at one endpoint: every input token at the dearest input price, as many output
@@ -38,7 +56,14 @@ pub fn worst_cost(call: &Call, card: &Card) -> Result<Money> {
     worst(call, card, call.token_bound()).map(|w| w.cost)
 }
 
-/// The same for `input` tokens of input.
+/// What a call costs at worst at one endpoint with its input's tokens counted exactly, instead of bounded by
+/// their bytes; none where they cannot be: another model's encoding, a question of more than [`COUNT_AT_MOST`]
+/// bytes, or one that is more than plain text.
+pub fn counted_cost(call: &Call, card: &Card, count: &dyn CountTokens) -> Option<Worst> {
+    worst(call, card, counted(call, card, count)?).ok()
+}
+
+/// What a call with `input` tokens of input uses at worst at one endpoint.
 pub(crate) fn worst(call: &Call, card: &Card, input: u64) -> Result<Worst> {
     let output = call.body.max_output(card.max_output);
     let dearest = |tariff: &Tariff, units: &[Unit]| {
@@ -50,16 +75,61 @@ pub(crate) fn worst(call: &Call, card: &Card, input: u64) -> Result<Worst> {
         .with(input_unit, input)
         .with(output_unit, output)
         // A character is at least a byte.
-        .with(Unit::Character, call.body.token_bound())
+        .with(Unit::Character, call.token_bound())
         .with(Unit::Request, 1);
     Ok(Worst { cost: card.tariff.cost(&usage)?, tokens: input.saturating_add(output) })
 }
 
-/// What was probably used where nobody said: a quarter of the bytes of English text are tokens.
-pub(crate) fn estimate(call: &Call, streamed_bytes: u64) -> Usage {
+fn standing(call: &Call) -> Option<&str> {
+    call.chosen.as_ref().and_then(|chosen| chosen.instructions.as_deref())
+}
+
+/// The input's tokens, no fewer than the model will count; none where only the bound is sure.
+pub(crate) fn counted(call: &Call, card: &Card, count: &dyn CountTokens) -> Option<u64> {
+    let bound = call.token_bound();
+    if bound > COUNT_AT_MOST {
+        return None;
+    }
+    let exact = |text: &str| match count.count(&card.model, text) {
+        Count::Exact(tokens) => Some(tokens + PER_MESSAGE),
+        Count::Estimate(_) => None,
+    };
+    let chat = call.body.chat().ok().filter(|chat| is_plain(chat))?;
+    let mut tokens = PER_MESSAGE + standing(call).map_or(Some(0), exact)?;
+    for message in &chat.messages {
+        tokens += PER_MESSAGE + message.name.as_ref().map_or(0, |name| name.len() as u64);
+        for part in &message.parts {
+            let Part::Text { text } = part else { return None };
+            tokens += exact(text)?;
+        }
+    }
+    (tokens < bound).then_some(tokens)
+}
+
+/// Whether a conversation's tokens are those of its texts. Tools and schemas are rendered in ways that
+/// providers do not publish, and a field that only a dialect knows may be more prompt.
+fn is_plain(chat: &ChatRequest) -> bool {
+    chat.tools.is_empty()
+        && chat.rest.values().all(|v| !v.is_object() && !v.is_array())
+        && !matches!(chat.output, Some(OutputFormat::JsonSchema { .. }))
+        && chat.messages.iter().all(|m| m.tool_calls.is_empty() && m.rest.values().all(|v| v.is_null()))
+}
+
+/// What was probably used where nobody said: a quarter of the bytes of English text are tokens. Never more
+/// than the worst case, which is what is held.
+pub(crate) fn estimate(call: &Call, card: &Card, streamed_bytes: u64) -> Usage {
+    let bytes = call.token_bound();
+    // Only who charges by characters is told of them.
+    let characters = if card.tariff.price(Unit::Character) > 0 { bytes } else { 0 };
+    let output = streamed_bytes.div_ceil(4).min(call.body.max_output(card.max_output));
     Usage::default()
-        .with(Unit::Input, call.token_bound().div_ceil(4))
-        .with(Unit::Output, streamed_bytes.div_ceil(4))
+        .with(Unit::Input, bytes.div_ceil(4))
+        .with(Unit::Output, output)
+        .with(Unit::Character, characters)
         .with(Unit::Request, 1)
         .estimate()
 }
+
+#[cfg(test)]
+#[path = "worst/tests.rs"]
+mod tests;

@@ -75,7 +75,8 @@ fn check(call: &Call) -> Result<()> {
         return Err(Error::permission_denied("this principal has no role that lets it make calls"));
     }
     match &call.target {
-        // What the grant does not name may still be an endpoint of a granted agent: the router knows.
+        // By name only what the grant names: an endpoint or a `provider/model` must be granted by its own name,
+        // since it can be asked past the agent's instructions and budget.
         Target::Name(name) if !call.principal.grant.allows(name.as_str()) => {
             Err(Error::permission_denied(format!("this principal may not use `{name}`")).param("model"))
         }
@@ -140,6 +141,9 @@ mod tests {
         check(vec![Role::Service], only(), Target::Name(name("a")), None).await;
         check(vec![Role::User], only(), Target::Name(name("b")), denied).await;
         check(vec![Role::User], only(), Target::Capability(name("x")), None).await;
+        check(vec![Role::User], only(), Target::TaskType(name("x")), None).await;
+        check(vec![Role::User], Grant::Only(vec![]), Target::Name(name("a")), denied).await;
+        check(vec![Role::Admin], only(), Target::Name(name("b")), denied).await;
         check(vec![Role::Readonly], Grant::Any, Target::Name(name("b")), denied).await;
         check(vec![], Grant::Any, Target::Name(name("b")), denied).await;
     }

@@ -3,6 +3,8 @@
 //! A key is `maof_` and 256 random bits in URL-safe base64. Only its SHA-256 is kept. A fast hash is right
 //! here: slow ones protect secrets that can be guessed, and nobody guesses 256 bits.
 
+use std::fmt::Write as _;
+use std::hash;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -11,19 +13,37 @@ use maof_core::{Error, Grant, Name, Principal, Result, Role, Secret};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 
 /// What every key begins with, so that leaks can be searched for.
 pub const KEY_PREFIX: &str = "maof_";
 
 const HASH_PREFIX: &str = "sha256:";
 
-/// The SHA-256 of a key.
-pub(crate) type Hash = [u8; 32];
+/// The SHA-256 of a key. Two are compared in the same time wherever they differ.
+#[derive(Clone, Copy)]
+pub(crate) struct Hash([u8; 32]);
 
-pub(crate) fn hash_of(key: &str) -> Hash {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
-    hash
+impl Hash {
+    pub(crate) fn of(key: &str) -> Hash {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, key.as_bytes()).as_ref());
+        Hash(hash)
+    }
+}
+
+impl PartialEq for Hash {
+    fn eq(&self, other: &Hash) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Hash {}
+
+impl hash::Hash for Hash {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
 }
 
 /// What is kept of a key: its hash, and whom it stands for.
@@ -64,8 +84,10 @@ impl KeyEntry {
             .fill(&mut random)
             .map_err(|_| Error::internal("the operating system gave no randomness for a key"))?;
         let key = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
-        let hex: String = hash_of(&key).iter().map(|byte| format!("{byte:02x}")).collect();
-        let hash = format!("{HASH_PREFIX}{hex}");
+        let mut hash = HASH_PREFIX.to_owned();
+        for byte in Hash::of(&key).0 {
+            let _ = write!(hash, "{byte:02x}");
+        }
         let entry = KeyEntry { name, hash, tenant, user, tier: default_tier(), roles, agents: None };
         Ok((Secret::new(key), entry))
     }
@@ -80,16 +102,17 @@ impl KeyEntry {
                 format!("the key `{}` has no hash of the form sha256:<64 hexadecimal digits>", self.name);
             Error::invalid_request(why).param("hash")
         };
+        // Digits are checked first: a number may also be written with a sign.
         let hex = self
             .hash
             .strip_prefix(HASH_PREFIX)
-            .filter(|h| h.len() == 64 && h.is_ascii())
+            .filter(|h| h.len() == 64 && h.bytes().all(|b| b.is_ascii_hexdigit()))
             .ok_or_else(wrong)?;
         let mut hash = [0; 32];
         for (byte, place) in hash.iter_mut().zip((0..64).step_by(2)) {
             *byte = u8::from_str_radix(&hex[place..place + 2], 16).map_err(|_| wrong())?;
         }
-        Ok(hash)
+        Ok(Hash(hash))
     }
 
     /// Whom it stands for.

@@ -55,6 +55,55 @@ fn a_key_file_keeps_hashes_only_and_is_the_owners() {
 }
 
 #[test]
+fn what_lies_in_the_way_of_a_key_file_is_not_written_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.json");
+    let keyring = Keyring::from_entries(vec![entry("a").1]).unwrap();
+    // An earlier death left a file that all may read.
+    std::fs::write(dir.path().join("keys.json.new"), "{").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(dir.path().join("keys.json.new"), open).unwrap();
+        keyring.save(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let other = dir.path().join("other");
+        std::fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink(&other, dir.path().join("keys.json.new")).unwrap();
+        keyring.save(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "precious");
+    }
+    keyring.save(&path).unwrap();
+    assert!(!dir.path().join("keys.json.new").exists());
+    let error = keyring.save(&dir.path().join("nowhere/keys.json")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_refused_replacement_changes_nothing() {
+    let (key, first) = entry("a");
+    let keyring = Keyring::from_entries(vec![first.clone()]).unwrap();
+    let wrong = KeyEntry { hash: "sha256:0".to_owned(), ..entry("b").1 };
+    assert_eq!(keyring.replace(vec![first, wrong]).unwrap_err().field(), Some("keys[1].hash"));
+    assert!(keyring.authenticate(key.expose()).is_ok());
+}
+
+#[test]
+fn a_large_keyring_is_read_at_once() {
+    let key = |i: usize| KeyEntry {
+        name: name(&format!("k{i}")),
+        hash: format!("sha256:{i:064x}"),
+        ..entry("a").1
+    };
+    let entries: Vec<KeyEntry> = (0..20_000).map(key).collect();
+    let keyring = Keyring::from_entries(entries.clone()).unwrap();
+    assert!(format!("{keyring:?}").contains("20000"), "{keyring:?}");
+    let twice = entries.into_iter().chain([key(0)]).collect();
+    assert_eq!(Keyring::from_entries(twice).unwrap_err().field(), Some("keys[20000].name"));
+}
+
+#[test]
 fn a_malformed_key_file_is_refused_by_file_and_field() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("keys.json");
@@ -72,6 +121,8 @@ fn a_malformed_key_file_is_refused_by_file_and_field() {
     check("{", "keys");
     check("{\"version\": 2, \"keys\": []}", "version");
     check(&key("\"roles\": [\"user\"], \"hash\": \"md5:1\""), "keys[0].hash");
+    let signed = format!("\"roles\": [\"user\"], \"hash\": \"sha256:{}\"", "+1".repeat(32));
+    check(&key(&signed), "keys[0].hash");
     check(&key("\"roles\": [], \"hash\": \"sha256:00\""), "keys[0].roles");
     check(&key("\"roles\": [\"king\"], \"hash\": \"x\""), "keys");
     assert_eq!(Keyring::load(&dir.path().join("nope")).unwrap_err().kind(), ErrorKind::NotFound);
@@ -85,5 +136,19 @@ proptest! {
         let keyring = Keyring::from_entries(vec![entry("a").1]).unwrap();
         prop_assert!(keyring.authenticate(&text).is_err());
         prop_assert!(keyring.authenticate(&["maof_", &tail].concat()).is_err());
+    }
+
+    /// A key is known whole or not at all, whichever of its letters is wrong, lost or doubled.
+    #[test]
+    fn a_damaged_key_does_not_get_in(place in 0_usize..48, letter in "[A-Za-z0-9_-]") {
+        let (key, first) = entry("a");
+        let keyring = Keyring::from_entries(vec![first]).unwrap();
+        let right = key.expose();
+        prop_assert_eq!(right.len(), 48);
+        let (before, after) = (&right[..place], &right[place + 1..]);
+        let changed = [before, &letter, after].concat();
+        prop_assert_eq!(keyring.authenticate(&changed).is_ok(), changed == right);
+        prop_assert!(keyring.authenticate(&[before, after].concat()).is_err());
+        prop_assert!(keyring.authenticate(&[before, &letter, &right[place..]].concat()).is_err());
     }
 }

@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use maof_core::{
-    Call, Clock, End, Error, ErrorKind, Guard, Guarded, Observe, Operation, Outcome, Reply, Signal,
-};
+use maof_core::{Call, Clock, End, Error, ErrorKind, Guard, Guarded, Observe, Operation, Reply, Signal};
 use tower_service::Service;
 use tracing::{Instrument, Span, field};
+
+use crate::names::{attribute, span};
+use crate::span::{error_of, record_end, record_error};
 
 /// Makes [`Watched`] services.
 #[derive(Clone, Debug)]
@@ -58,11 +59,18 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         let span = tracing::info_span!(
-            "call",
-            gen_ai.operation.name = call.operation().as_str(),
-            gen_ai.request.model = %call.target,
-            maof.call.id = %call.id,
-            error.type = field::Empty,
+            span::CALL,
+            { attribute::OPERATION } = call.operation().as_str(),
+            { attribute::REQUEST_MODEL } = %call.target,
+            { attribute::CALL_ID } = %call.id,
+            { attribute::AGENT } = field::Empty,
+            { attribute::ENDPOINT } = field::Empty,
+            { attribute::RESPONSE_MODEL } = field::Empty,
+            { attribute::FINISH_REASONS } = field::Empty,
+            { attribute::INPUT_TOKENS } = field::Empty,
+            { attribute::OUTPUT_TOKENS } = field::Empty,
+            { attribute::COST } = field::Empty,
+            { attribute::ERROR_TYPE } = field::Empty,
         );
         let mut open = Open {
             operation: call.operation(),
@@ -77,6 +85,10 @@ where
         let watched = async move {
             match answered.await {
                 Ok(mut reply) => {
+                    if let Some(chosen) = &reply.head.chosen {
+                        open.span.record(attribute::AGENT, chosen.agent.as_str());
+                        open.span.record(attribute::ENDPOINT, chosen.endpoint.as_str());
+                    }
                     reply.guard(Box::new(open));
                     Ok(reply)
                 }
@@ -106,7 +118,7 @@ impl Open {
             return;
         }
         if let Some(kind) = error {
-            self.span.record("error.type", kind.as_str());
+            record_error(&self.span, kind);
         }
         let took = self.clock.instant().saturating_duration_since(self.began);
         self.observe.on(Signal::CallEnded { operation: self.operation, error, took });
@@ -115,12 +127,8 @@ impl Open {
 
 impl Guard for Open {
     fn end(mut self: Box<Self>, end: &mut End) {
-        let error = match &end.outcome {
-            Outcome::Complete => None,
-            Outcome::Failed(failure) => Some(failure.kind),
-            Outcome::Dropped => Some(ErrorKind::Cancelled),
-        };
-        self.tell(error);
+        record_end(&self.span, end);
+        self.tell(error_of(end));
     }
 }
 
@@ -130,3 +138,7 @@ impl Drop for Open {
         self.tell(Some(ErrorKind::Cancelled));
     }
 }
+
+#[cfg(test)]
+#[path = "call/tests.rs"]
+mod tests;

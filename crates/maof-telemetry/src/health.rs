@@ -1,4 +1,21 @@
 //! How each endpoint does: its circuit breaker's state, and how its last requests went.
+//!
+//! ```
+//! # use std::{sync::Arc, time::Instant};
+//! # use maof_core::{CircuitState, Clock, Observe, Signal, Timestamp};
+//! # use maof_telemetry::Health;
+//! # #[derive(Debug)]
+//! # struct Still;
+//! # impl Clock for Still {
+//! #     fn now(&self) -> Timestamp { Timestamp::default() }
+//! #     fn instant(&self) -> Instant { Instant::now() }
+//! # }
+//! let endpoint = "openai/gpt-4o".parse()?;
+//! let health = Health::new(std::slice::from_ref(&endpoint), Arc::new(Still));
+//! health.on(Signal::Circuit { endpoint: &endpoint, state: CircuitState::Open });
+//! assert!(!health.snapshot()[0].available);
+//! # Ok::<(), maof_core::Error>(())
+//! ```
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,9 +38,10 @@ pub struct EndpointHealth {
     pub circuit: &'static str,
     /// Of its last requests (at most 100), how many there were.
     pub requests: u32,
-    /// Of those, how many failed.
+    /// Of those, how many failed by the endpoint's fault: not because the caller gave up or asked for
+    /// something that cannot be answered.
     pub failed: u32,
-    /// The last failure's kind.
+    /// The kind of the last failure of that sort.
     pub last_error: Option<&'static str>,
     /// When it was last asked.
     pub last_asked: Option<Timestamp>,
@@ -78,6 +96,19 @@ impl Health {
     }
 }
 
+/// Whether a failed request says something of the endpoint; as [`maof_core::Classify::is_fault`] says of errors.
+fn is_fault(kind: ErrorKind) -> bool {
+    !matches!(
+        kind,
+        ErrorKind::InvalidRequest
+            | ErrorKind::TooLarge
+            | ErrorKind::NotFound
+            | ErrorKind::ContextLength
+            | ErrorKind::ContentFiltered
+            | ErrorKind::Cancelled
+    )
+}
+
 impl Observe for Health {
     fn on(&self, signal: Signal<'_>) {
         match signal {
@@ -87,8 +118,9 @@ impl Observe for Health {
                     if seen.last.len() == REMEMBERED {
                         seen.last.pop_front();
                     }
-                    seen.last.push_back(error.is_some());
-                    seen.last_error = error.or(seen.last_error);
+                    let fault = error.filter(|kind| is_fault(*kind));
+                    seen.last.push_back(fault.is_some());
+                    seen.last_error = fault.or(seen.last_error);
                     seen.last_asked = Some(now);
                 }
             }
@@ -122,19 +154,42 @@ mod tests {
         }
     }
 
-    #[test]
     #[allow(clippy::disallowed_methods, reason = "a fixed instant to stand still at")]
+    fn watched(name: &Name) -> Health {
+        Health::new(std::slice::from_ref(name), Arc::new(Still(Instant::now())))
+    }
+
+    fn ask(health: &Health, endpoint: &Name, error: Option<ErrorKind>) {
+        let (took, usage, cost) = (Duration::ZERO, &Usage::default(), Money::ZERO);
+        health.on(Signal::AttemptEnded { agent: endpoint, endpoint, error, took, usage, cost });
+    }
+
+    #[test]
+    fn what_callers_do_wrong_is_no_failure_of_the_endpoint() {
+        for kind in ErrorKind::ALL {
+            let name = Name::new("e").unwrap();
+            let health = watched(&name);
+            ask(&health, &name, Some(kind));
+            // The same is said of errors that a provider caused.
+            let fault = maof_core::Error::new(kind, "x").origin_is(maof_core::Origin::Provider);
+            let expect = u32::from(maof_core::Classify::is_fault(&fault));
+            let only = &health.snapshot()[0];
+            assert_eq!((only.requests, only.failed), (1, expect), "{kind}");
+            assert_eq!(only.last_error.is_some(), expect == 1);
+        }
+    }
+
+    #[test]
     fn health_shows_the_last_requests_and_the_breaker() {
         let name = Name::new("e").unwrap();
-        let health = Health::new(std::slice::from_ref(&name), Arc::new(Still(Instant::now())));
+        let health = watched(&name);
         for i in 0..150 {
-            let error = (i % 2 == 0).then_some(ErrorKind::Timeout);
-            let (took, usage, cost) = (Duration::ZERO, &Usage::default(), Money::ZERO);
-            health.on(Signal::AttemptEnded { agent: &name, endpoint: &name, error, took, usage, cost });
+            ask(&health, &name, (i % 2 == 0).then_some(ErrorKind::Timeout));
         }
         health.on(Signal::Circuit { endpoint: &name, state: CircuitState::Open });
         health.on(Signal::Circuit { endpoint: &Name::new("stranger").unwrap(), state: CircuitState::Open });
-        let [only] = &health.snapshot()[..] else { panic!("one endpoint is watched") };
+        let only = &health.snapshot()[0];
+        assert_eq!(health.snapshot().len(), 1, "strangers are not watched");
         assert_eq!((only.requests, only.failed, only.available), (100, 50, false));
         assert_eq!((only.last_error, only.circuit), (Some("timeout"), "open"));
     }

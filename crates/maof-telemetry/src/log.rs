@@ -1,4 +1,11 @@
 //! Logging to stderr: text for people, JSON for collectors.
+//!
+//! ```
+//! use maof_telemetry::LogConfig;
+//! let config = LogConfig { filter: "info,maof_engine=debug".to_owned(), ..LogConfig::default() };
+//! config.validate()?;
+//! # Ok::<(), maof_core::Error>(())
+//! ```
 
 use maof_core::{Error, Result};
 use schemars::JsonSchema;
@@ -82,5 +89,15 @@ mod tests {
         check("warn", true);
         check("info,maof_engine=debug", true);
         check("maof=loud", false);
+    }
+
+    #[test]
+    fn logging_starts_once_and_a_second_start_changes_nothing() {
+        let json = LogConfig { format: LogFormat::Json, filter: "off".to_owned() };
+        assert!(start_logging(&json).is_ok());
+        assert!(start_logging(&LogConfig::default()).is_ok());
+        assert!(!tracing::enabled!(tracing::Level::ERROR), "the first start's filter stands");
+        let malformed = LogConfig { filter: "maof=loud".to_owned(), ..json };
+        assert_eq!(start_logging(&malformed).unwrap_err().field(), Some("filter"));
     }
 }

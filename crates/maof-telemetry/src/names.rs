@@ -66,12 +66,40 @@ pub const BUCKETS: &[f64] = &[
 /// The value of a label whose own value is not in its closed set.
 pub const OTHER: &str = "other";
 
-/// Span attributes of OpenTelemetry's semantic conventions for generative AI.
+/// The names of spans.
+pub mod span {
+    /// A call on its whole way.
+    pub const CALL: &str = "call";
+    /// One request to one upstream.
+    pub const ATTEMPT: &str = "attempt";
+}
+
+/// Span attributes: OpenTelemetry's semantic conventions for generative AI, and some of ours beginning with `maof`.
 pub mod attribute {
     /// The operation: chat, embeddings.
     pub const OPERATION: &str = "gen_ai.operation.name";
-    /// Who was asked for.
+    /// The provider that is asked.
+    pub const PROVIDER: &str = "gen_ai.provider.name";
+    /// What was asked for: of a call its target, of an attempt the provider's model.
     pub const REQUEST_MODEL: &str = "gen_ai.request.model";
+    /// The model that answered.
+    pub const RESPONSE_MODEL: &str = "gen_ai.response.model";
+    /// Why the answer ended, as a list.
+    pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+    /// Input tokens, cached ones included.
+    pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+    /// Output tokens, reasoning included.
+    pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
     /// The kind of error.
     pub const ERROR_TYPE: &str = "error.type";
+    /// The call's id.
+    pub const CALL_ID: &str = "maof.call.id";
+    /// The agent that answers.
+    pub const AGENT: &str = "gen_ai.agent.name";
+    /// The endpoint that is asked.
+    pub const ENDPOINT: &str = "maof.endpoint";
+    /// Which attempt it is, from 1.
+    pub const ATTEMPT: &str = "maof.attempt";
+    /// What it cost, in nano-dollars.
+    pub const COST: &str = "maof.cost.nanos";
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use maof_budget::{Quote, worst_cost};
+use maof_budget::tokens::Tiktoken;
+use maof_budget::{Quote, Worst, counted_cost, worst_cost};
 use maof_core::{Call, Candidate, Card, Chosen, Endpoint, Money, Name, Route};
 
 /// Knows the router and every endpoint's card.
@@ -20,11 +21,12 @@ impl Cheapest {
     }
 }
 
-impl Quote for Cheapest {
-    fn cheapest(&self, call: &Call) -> Option<Money> {
+impl Cheapest {
+    /// Each candidate's card, and the call as it would be asked.
+    fn asked<T>(&self, call: &Call, of: impl Fn(&Call, &Card) -> Option<T>) -> Vec<T> {
         // Who cannot be routed is refused by the router, which says why.
-        let decision = self.route.decide(call).ok()?;
-        let cost = |candidate: &Candidate| {
+        let Ok(decision) = self.route.decide(call) else { return Vec::new() };
+        let each = |candidate: &Candidate| {
             let card = self.cards.get(&candidate.endpoint)?;
             let mut call = call.clone();
             call.chosen = Some(Arc::new(Chosen {
@@ -35,8 +37,19 @@ impl Quote for Cheapest {
                 fallbacks: 0,
                 instead_of: None,
             }));
-            worst_cost(&call, card).ok()
+            of(&call, card)
         };
-        decision.candidates.iter().filter_map(cost).min()
+        decision.candidates.iter().filter_map(each).collect()
+    }
+}
+
+impl Quote for Cheapest {
+    fn cheapest(&self, call: &Call) -> Option<Money> {
+        self.asked(call, |call, card| worst_cost(call, card).ok()).into_iter().min()
+    }
+
+    fn counted(&self, call: &Call) -> Option<Worst> {
+        let worst = self.asked(call, |call, card| counted_cost(call, card, &Tiktoken));
+        worst.into_iter().reduce(Worst::least)
     }
 }

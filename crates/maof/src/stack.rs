@@ -43,12 +43,15 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> CallServic
         // Before anything is reserved or looked up for somebody who may not have it.
         .layer(maof_security::authorise::Layer::new(Arc::clone(&parts.audit), Arc::clone(&parts.clock)))
         // Around every attempt and fallback: what one call may cost is held once, and given back once.
-        .layer(maof_budget::hold::Layer::new(
-            Arc::clone(&parts.ledger),
-            Arc::clone(&parts.limits),
-            Arc::clone(&parts.clock),
-            Arc::new(cheapest),
-        ))
+        .layer(
+            maof_budget::hold::Layer::new(
+                Arc::clone(&parts.ledger),
+                Arc::clone(&parts.limits),
+                Arc::clone(&parts.clock),
+                Arc::new(cheapest),
+            )
+            .observed_by(Arc::clone(&parts.observe)),
+        )
         // Inside the hold, so that a call that comes too late gives its money back like any other.
         .layer(maof_resilience::timeout::DeadlineLayer::new(
             |call: &Call| call.deadline,
@@ -84,6 +87,8 @@ fn endpoint(parts: &Parts, endpoint: Arc<dyn Endpoint>) -> CallService {
         ))
         // Inside the breaker, so that an endpoint that does not answer counts as one that failed.
         .layer(maof_resilience::timeout::Layer::new(parts.resilience.timeout.attempt()))
+        // Around the attempt alone, whose guard is told of the end first: the span says what it cost.
+        .layer(maof_telemetry::attempt::Layer::new(Arc::clone(&card)))
         // Innermost: exactly what the upstream receives is held, written down and billed.
         .layer(maof_budget::attempt::Layer::new(
             card,
