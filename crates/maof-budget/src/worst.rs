@@ -112,7 +112,10 @@ fn is_plain(chat: &ChatRequest) -> bool {
     chat.tools.is_empty()
         && chat.rest.values().all(|v| !v.is_object() && !v.is_array())
         && !matches!(chat.output, Some(OutputFormat::JsonSchema { .. }))
-        && chat.messages.iter().all(|m| m.tool_calls.is_empty() && m.rest.values().all(|v| v.is_null()))
+        && chat
+            .messages
+            .iter()
+            .all(|m| m.tool_calls().next().is_none() && m.rest.values().all(|v| v.is_null()))
 }
 
 /// What was probably used where nobody said: a quarter of the bytes of English text are tokens. Never more

@@ -19,10 +19,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{ChatRequest, EmbedRequest};
-use crate::dialect::Dialect;
+use crate::chat::{ChatRequest, EmbedRequest, OutputFormat, Part};
+use crate::dialect::{Dialect, Header};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
+use crate::media::{ImageRequest, SpeechRequest, TranscribeRequest};
 use crate::principal::Principal;
 
 /// What kind of answer is wanted.
@@ -33,14 +34,30 @@ pub enum Operation {
     Chat,
     /// Vectors for texts.
     Embed,
+    /// Pictures from a text.
+    Image,
+    /// The text of what is said.
+    Transcribe,
+    /// A text said.
+    Speech,
+    /// How many input tokens a conversation has.
+    CountTokens,
 }
 
 impl Operation {
-    /// The operation's name in OpenTelemetry's GenAI conventions (`gen_ai.operation.name`).
+    /// Every operation.
+    pub const ALL: [Operation; 6] =
+        [Self::Chat, Self::Embed, Self::Image, Self::Transcribe, Self::Speech, Self::CountTokens];
+
+    /// The operation's name in OpenTelemetry's GenAI conventions (`gen_ai.operation.name`), or in their manner.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Embed => "embeddings",
+            Self::Image => "image_generation",
+            Self::Transcribe => "transcription",
+            Self::Speech => "speech",
+            Self::CountTokens => "count_tokens",
         }
     }
 }
@@ -143,11 +160,7 @@ impl Call {
 
     /// What kind of answer is wanted.
     pub fn operation(&self) -> Operation {
-        match &self.body {
-            Body::Chat(_) => Operation::Chat,
-            Body::Embed(_) => Operation::Embed,
-            Body::Wire(wire) => wire.operation,
-        }
+        self.body.operation()
     }
 
     /// No fewer input tokens than the endpoint will count: the body's bound, and what the agent's standing
@@ -173,6 +186,14 @@ pub enum Body {
     Chat(Arc<ChatRequest>),
     /// Texts to embed, in MAOF's words.
     Embed(Arc<EmbedRequest>),
+    /// Pictures to make.
+    Image(Arc<ImageRequest>),
+    /// Sound to write down.
+    Transcribe(Arc<TranscribeRequest>),
+    /// A text to say.
+    Speech(Arc<SpeechRequest>),
+    /// A conversation whose tokens are to be counted.
+    CountTokens(Arc<ChatRequest>),
     /// As a caller spoke it.
     Wire(Arc<Wire>),
 }
@@ -190,31 +211,54 @@ impl From<EmbedRequest> for Body {
 }
 
 impl Body {
-    /// The conversation, decoded at most once.
+    /// The question in MAOF's words: never of the kind [`Body::Wire`]. Decoded at most once.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the field that is malformed.
+    pub fn typed(&self) -> Result<&Body> {
+        match self {
+            Body::Wire(wire) => wire.typed(),
+            typed => Ok(typed),
+        }
+    }
+
+    /// The conversation, whether it is to be answered or counted.
     ///
     /// # Errors
     /// `invalid_request` when it is none or its dialect cannot be expressed.
     pub fn chat(&self) -> Result<Arc<ChatRequest>> {
-        match self {
-            Body::Chat(chat) => Ok(Arc::clone(chat)),
-            Body::Wire(wire) => wire.chat(),
-            Body::Embed(_) => {
-                Err(Error::invalid_request("this endpoint answers conversations, not embeddings"))
-            }
+        match self.typed()? {
+            Body::Chat(chat) | Body::CountTokens(chat) => Ok(Arc::clone(chat)),
+            other => Err(other.unexpected(Operation::Chat)),
         }
     }
 
     /// The texts to embed.
     ///
     /// # Errors
-    /// `invalid_request` when it is a conversation or its dialect cannot be expressed.
+    /// `invalid_request` when it is something else or its dialect cannot be expressed.
     pub fn embed(&self) -> Result<Arc<EmbedRequest>> {
-        match self {
+        match self.typed()? {
             Body::Embed(embed) => Ok(Arc::clone(embed)),
-            Body::Wire(wire) if wire.operation == Operation::Embed => {
-                wire.dialect.decode_embed(&wire.bytes).map(Arc::new)
-            }
-            _ => Err(Error::invalid_request("this endpoint embeds texts, it does not chat")),
+            other => Err(other.unexpected(Operation::Embed)),
+        }
+    }
+
+    /// The error of a body that is of another operation than `expected`.
+    pub fn unexpected(&self, expected: Operation) -> Error {
+        let asked = self.operation();
+        Error::invalid_request(format!("`{asked}` was asked of an endpoint that answers `{expected}`"))
+    }
+
+    fn operation(&self) -> Operation {
+        match self {
+            Body::Chat(_) => Operation::Chat,
+            Body::Embed(_) => Operation::Embed,
+            Body::Image(_) => Operation::Image,
+            Body::Transcribe(_) => Operation::Transcribe,
+            Body::Speech(_) => Operation::Speech,
+            Body::CountTokens(_) => Operation::CountTokens,
+            Body::Wire(wire) => wire.operation,
         }
     }
 
@@ -227,18 +271,28 @@ impl Body {
         match self {
             Body::Wire(wire) => bytes(wire.bytes.len()) + PER_MESSAGE,
             Body::Embed(embed) => embed.input.iter().map(|t| bytes(t.len()) + PER_MESSAGE).sum(),
+            Body::Image(image) => bytes(image.prompt.len()) + PER_MESSAGE,
+            Body::Speech(speech) => {
+                let how = speech.instructions.as_ref().map_or(0, String::len);
+                bytes(speech.input.len() + how) + PER_MESSAGE
+            }
+            Body::Transcribe(sound) => bytes(sound.audio.len()) + PER_MESSAGE,
+            // Counting is not charged for.
+            Body::CountTokens(_) => 0,
             Body::Chat(chat) => {
                 let messages = chat.messages.iter().map(|m| {
-                    let parts: u64 = m.parts.iter().map(part_bytes).sum();
-                    let calls: u64 =
-                        m.tool_calls.iter().map(|c| bytes(c.name.len() + c.arguments.len())).sum();
-                    parts + calls + PER_MESSAGE
+                    let name = m.name.as_ref().map_or(0, String::len);
+                    m.parts.iter().map(Part::bytes).sum::<u64>() + bytes(name) + PER_MESSAGE
                 });
                 let tools = chat.tools.iter().map(|t| {
                     let text = t.parameters.to_string().len() + t.name.len();
                     bytes(text + t.description.as_ref().map_or(0, String::len)) + PER_MESSAGE
                 });
-                messages.sum::<u64>() + tools.sum::<u64>() + PER_MESSAGE
+                let shape = match &chat.output {
+                    Some(OutputFormat::JsonSchema { schema, .. }) => schema.to_string().len(),
+                    _ => 0,
+                };
+                messages.sum::<u64>() + tools.sum::<u64>() + bytes(shape) + PER_MESSAGE
             }
         }
     }
@@ -248,25 +302,15 @@ impl Body {
         match self {
             Body::Chat(chat) => {
                 let each = chat.max_tokens.unwrap_or(unbounded);
-                each.saturating_mul(u64::from(chat.choices.unwrap_or(1)))
+                each.saturating_mul(u64::from(chat.choices.unwrap_or(1).max(1)))
             }
             Body::Wire(wire) => {
-                wire.max_output.unwrap_or_else(|| unbounded.saturating_mul(u64::from(wire.choices)))
+                wire.max_output.unwrap_or_else(|| unbounded.saturating_mul(u64::from(wire.choices.max(1))))
             }
-            Body::Embed(_) => 0,
+            Body::Image(_) | Body::Transcribe(_) | Body::Speech(_) => unbounded,
+            Body::Embed(_) | Body::CountTokens(_) => 0,
         }
     }
-}
-
-fn part_bytes(part: &crate::chat::Part) -> u64 {
-    use crate::chat::Part;
-    let bytes = match part {
-        Part::Text { text } | Part::Refusal { text } => text.len(),
-        Part::Reasoning { text, signature } => text.len() + signature.as_ref().map_or(0, String::len),
-        Part::Image { url, .. } => url.len(),
-        Part::Other { value } => value.to_string().len(),
-    };
-    bytes as u64
 }
 
 /// A request as a caller spoke it: opaque bytes, and the little that is routed on.
@@ -278,6 +322,10 @@ pub struct Wire {
     pub operation: Operation,
     /// The body, byte for byte.
     pub bytes: Bytes,
+    /// The body's media type with its parameters, where it is no JSON.
+    pub content_type: Option<String>,
+    /// Headers that belong to the request.
+    pub headers: Vec<Header>,
     /// The model that the caller named.
     pub model: String,
     /// Whether it asked for a stream.
@@ -288,8 +336,8 @@ pub struct Wire {
     pub max_output: Option<u64>,
     /// How many choices it asked for.
     pub choices: u32,
-    /// The conversation, once somebody needed it.
-    chat: OnceLock<Arc<ChatRequest>>,
+    /// The same in MAOF's words, once somebody needed it.
+    typed: OnceLock<Body>,
 }
 
 impl Wire {
@@ -299,20 +347,24 @@ impl Wire {
             dialect,
             operation,
             bytes,
+            content_type: None,
+            headers: Vec::new(),
             model,
             stream: false,
             include_usage: false,
             max_output: None,
             choices: 1,
-            chat: OnceLock::new(),
+            typed: OnceLock::new(),
         }
     }
 
-    fn chat(&self) -> Result<Arc<ChatRequest>> {
-        if let Some(chat) = self.chat.get() {
-            return Ok(Arc::clone(chat));
+    fn typed(&self) -> Result<&Body> {
+        if let Some(typed) = self.typed.get() {
+            return Ok(typed);
         }
-        let decoded = Arc::new(self.dialect.decode_chat(&self.bytes)?);
-        Ok(Arc::clone(self.chat.get_or_init(|| decoded)))
+        match self.dialect.decode_body(self)? {
+            Body::Wire(_) => Err(Error::internal("a dialect decoded a body into bytes")),
+            typed => Ok(self.typed.get_or_init(|| typed)),
+        }
     }
 }

@@ -43,7 +43,23 @@ pub enum Part {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
-    /// What the model thought, with the provider's signature over it.
+    /// Sound.
+    Audio {
+        /// The sound, in base64.
+        data: String,
+        /// Its media type, such as `audio/wav`.
+        media_type: String,
+    },
+    /// A document, by URL or as a `data:` URL.
+    File {
+        /// Where it is.
+        url: String,
+        /// The name it goes by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    /// What the model thought, with the provider's signature over it. A signature that stands without a
+    /// thought has an empty text.
     Reasoning {
         /// The thought, verbatim.
         text: String,
@@ -51,11 +67,18 @@ pub enum Part {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
+    /// What the model thought and its provider hides.
+    Redacted {
+        /// The thought, sealed, verbatim.
+        data: String,
+    },
     /// A refusal, in the model's words.
     Refusal {
         /// The words.
         text: String,
     },
+    /// A model's wish to use a tool.
+    ToolCall(ToolCall),
     /// A part that only its dialect knows, verbatim.
     Other {
         /// The part as it came.
@@ -63,8 +86,28 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// Plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Part::Text { text: text.into() }
+    }
+
+    /// How many bytes it says: no fewer than it has tokens, but for what a URL stands for.
+    pub fn bytes(&self) -> u64 {
+        let bytes = match self {
+            Part::Text { text } | Part::Refusal { text } => text.len(),
+            Part::Reasoning { text, signature } => text.len() + signature.as_ref().map_or(0, String::len),
+            Part::Redacted { data } | Part::Audio { data, .. } => data.len(),
+            Part::Image { url, .. } | Part::File { url, .. } => url.len(),
+            Part::ToolCall(call) => call.name.len() + call.arguments.len(),
+            Part::Other { value } => value.to_string().len(),
+        };
+        bytes as u64
+    }
+}
+
 /// A model's wish to use a tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The id that the result will name.
     pub id: String,
@@ -72,6 +115,9 @@ pub struct ToolCall {
     pub name: String,
     /// Its arguments: JSON text, verbatim.
     pub arguments: String,
+    /// The provider's signature over it, verbatim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// One message of a conversation.
@@ -82,13 +128,13 @@ pub struct Message {
     /// What is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
-    /// The tools that an assistant wants to use.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tool_calls: Vec<ToolCall>,
     /// The call that a tool's result answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
-    /// The speaker's name.
+    /// Whether a tool's result is of a failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_error: bool,
+    /// The speaker's name; of a tool's result, the tool's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What only its dialect knows.
@@ -99,14 +145,20 @@ pub struct Message {
 impl Message {
     /// A message of plain text.
     pub fn text(speaker: Speaker, text: impl Into<String>) -> Self {
-        Message {
-            speaker,
-            parts: vec![Part::Text { text: text.into() }],
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-            name: None,
-            rest: Map::new(),
-        }
+        Self::of(speaker, vec![Part::text(text)])
+    }
+
+    /// A message of these parts.
+    pub fn of(speaker: Speaker, parts: Vec<Part>) -> Self {
+        Message { speaker, parts, tool_call_id: None, is_error: false, name: None, rest: Map::new() }
+    }
+
+    /// The tools that an assistant wants to use, in order.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::ToolCall(call) => Some(call),
+            _ => None,
+        })
     }
 
     /// All its text parts, one after the other.
@@ -167,6 +219,21 @@ pub enum OutputFormat {
     },
 }
 
+/// How much a model shall think before it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Thinking {
+    /// How hard, in the providers' common words: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    /// Most tokens to think with; 0 for no thinking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_tokens: Option<u64>,
+    /// Whether the answer shall tell the thoughts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<bool>,
+}
+
 /// A request for the next message of a conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -200,9 +267,34 @@ pub struct ChatRequest {
     /// A seed for repeatable sampling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
+    /// Among how many of the likeliest tokens one is chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u64>,
+    /// Against what has been said at all, -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// Against what has been said often, -2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// Whether several tools may be wanted at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// How much to think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
+    /// The end user, as the provider is to know them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// What only its dialect knows.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub rest: Map<String, Value>,
+    /// The dialect whose words `rest` and parts of the kind `other` are in; none for words that are meant for
+    /// whoever answers.
+    #[serde(skip)]
+    pub spoken: Option<&'static str>,
+    /// Fields of that dialect that are not carried because they change no answer, such as a hint to a cache.
+    #[serde(skip)]
+    pub unspoken: Vec<String>,
 }
 
 impl ChatRequest {
@@ -254,6 +346,9 @@ pub struct ChatAnswer {
     /// What only its dialect knows.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub rest: Map<String, Value>,
+    /// The dialect whose words each `rest` and parts of the kind `other` are in.
+    #[serde(skip)]
+    pub spoken: Option<&'static str>,
 }
 
 impl ChatAnswer {
@@ -264,7 +359,7 @@ impl ChatAnswer {
             finish: Some(Finish::Stop),
             rest: Map::new(),
         };
-        ChatAnswer { choices: vec![choice], rest: Map::new() }
+        ChatAnswer { choices: vec![choice], ..ChatAnswer::default() }
     }
 
     /// The text of the first choice.

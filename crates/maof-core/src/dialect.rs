@@ -3,22 +3,100 @@
 //! A dialect is one exchange. What takes several (a batch, a background agent) is an
 //! [`Endpoint`](crate::Endpoint) with a step of its own.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-use crate::call::{Body, Call, Operation};
-use crate::chat::{ChatRequest, EmbedRequest};
+use crate::call::{Body, Call, Operation, Wire};
 use crate::error::{Error, Result};
-use crate::reply::{Event, Response};
+use crate::reply::{Answer, Event, Response};
 
-/// A request as an upstream is to receive it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A header: its name in lower case, and its value.
+pub type Header = (Cow<'static, str>, String);
+
+/// What becomes of a field that the upstream's dialect cannot express.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unsupported {
+    /// The call is refused, naming the field; what changes no answer is left out and reported.
+    #[default]
+    Refuse,
+    /// The field is left out, and the reply says so.
+    DropAndReport,
+}
+
+/// How an upstream is to be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The model, as the upstream calls it.
+    pub model: &'a str,
+    /// What becomes of fields that cannot be expressed.
+    pub unsupported: Unsupported,
+}
+
+/// A request as an upstream is to receive it: a POST.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The path below the endpoint's base URL, beginning with a slash.
+    /// The path below the endpoint's base URL, beginning with a slash; with its query, if it has one.
     pub path: String,
-    /// The body; its content type is `application/json`.
+    /// Headers beside those of every request to the provider.
+    pub headers: Vec<Header>,
+    /// The body's media type; `application/json` when none is said.
+    pub content_type: Option<String>,
+    /// The body.
     pub body: Bytes,
+    /// Fields that were left out, by name.
+    pub dropped: Vec<String>,
+}
+
+impl Outgoing {
+    /// A request in JSON.
+    pub fn json(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Outgoing { path: path.into(), body: body.into(), ..Outgoing::default() }
+    }
+}
+
+/// A request as a caller sent it.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// What its path asks for.
+    pub operation: Operation,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+    /// Whether a stream is wanted, where the path says it.
+    pub stream: Option<bool>,
+    /// The headers that [`Dialect::headers`] names, where they came.
+    pub headers: Vec<Header>,
+    /// The body's media type, with its parameters.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Incoming {
+    /// A request in JSON whose path says nothing but the operation.
+    pub fn json(operation: Operation, body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        Incoming { operation, model: None, stream: None, headers: Vec::new(), content_type: None, body }
+    }
+}
+
+/// A whole body and its media type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The media type, with its parameters.
+    pub content_type: Cow<'static, str>,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl Content {
+    /// A body of JSON.
+    pub fn json(bytes: impl Into<Bytes>) -> Self {
+        Content { content_type: Cow::Borrowed("application/json"), bytes: bytes.into() }
+    }
 }
 
 /// What a caller is told of the reply that it receives.
@@ -39,19 +117,24 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     /// Its name in configuration, such as `openai`.
     fn name(&self) -> &'static str;
 
+    /// Headers of a caller, in lower case, that belong to the request and travel with it.
+    fn headers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     // Towards an upstream.
 
-    /// The request for the upstream's model `model`. The same dialect's bytes are patched, not rebuilt.
+    /// The request for an upstream. The same dialect's bytes are patched, not rebuilt.
     ///
     /// # Errors
     /// `invalid_request` naming the field that this dialect cannot express.
-    fn encode(&self, call: &Call, model: &str) -> Result<Outgoing>;
+    fn encode(&self, call: &Call, ask: Ask<'_>) -> Result<Outgoing>;
 
     /// A whole answer with a status of success.
     ///
     /// # Errors
     /// `protocol` when the bytes are not what the dialect says; any error that a 200 carries inside.
-    fn decode(&self, operation: Operation, body: Bytes) -> Result<Response>;
+    fn decode(&self, call: &Call, content: Content) -> Result<Response>;
 
     /// An answer with a status of failure, scrubbed: of upstream text only a caller's own fault survives.
     fn decode_error(&self, status: u16, body: &[u8]) -> Error;
@@ -65,36 +148,30 @@ pub trait Dialect: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `invalid_request` naming the field that is missing or malformed.
-    fn read(&'static self, operation: Operation, body: Bytes) -> Result<Body>;
+    fn read(&'static self, incoming: Incoming) -> Result<Body>;
 
-    /// The conversation in full.
+    /// The request in MAOF's words: never a body of the kind [`Body::Wire`].
     ///
     /// # Errors
     /// `invalid_request` naming the field that is malformed.
-    fn decode_chat(&self, body: &[u8]) -> Result<ChatRequest>;
+    fn decode_body(&self, wire: &Wire) -> Result<Body>;
 
-    /// The texts to embed.
-    ///
-    /// # Errors
-    /// `invalid_request` naming the field that is malformed.
-    fn decode_embed(&self, body: &[u8]) -> Result<EmbedRequest>;
-
-    /// The typed answer inside a whole reply's bytes.
+    /// The typed answer inside a whole reply.
     ///
     /// # Errors
     /// `protocol` when the bytes are not what the dialect says.
-    fn decode_answer(&self, operation: Operation, body: &[u8]) -> Result<crate::reply::Answer>;
+    fn decode_answer(&self, operation: Operation, content: &Content) -> Result<Answer>;
 
     /// A whole reply for a caller; bytes of the same dialect pass as they came.
     ///
     /// # Errors
     /// `internal` when the answer cannot be expressed.
-    fn encode_reply(&self, call: &Call, reply: &Response, envelope: &Envelope) -> Result<Bytes>;
+    fn encode_reply(&self, call: &Call, reply: &Response, envelope: &Envelope) -> Result<Content>;
 
     /// A streamed reply for a caller.
-    fn encoder(&self, envelope: Envelope) -> Box<dyn Encoder>;
+    fn encoder(&self, call: &Call, envelope: Envelope) -> Box<dyn Encoder>;
 
-    /// An error for a caller, as a whole body.
+    /// An error for a caller, as a whole body of JSON.
     fn encode_error(&self, error: &Error) -> Bytes;
 }
 
@@ -107,6 +184,11 @@ pub trait Decoder: Send {
     /// `protocol` when the frame is malformed; the error that the frame carries, if it does.
     fn frame(&mut self, name: Option<&str>, data: &[u8], raw: Bytes) -> Result<Option<Event>>;
 
+    /// Whether the answer is over, so that no more frames need be waited for.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// The upstream has closed the stream. Events that its terminator would have brought.
     ///
     /// # Errors
@@ -118,6 +200,11 @@ pub trait Decoder: Send {
 pub trait Encoder: Send {
     /// The bytes of one event, appended to `out`. Nothing is appended for an event that the caller did not ask for.
     fn event(&mut self, event: &Event, out: &mut Vec<u8>);
+
+    /// A sign of life during silence, which readers pass over: a comment, unless the dialect has a word for it.
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keep-alive\n\n");
+    }
 
     /// The stream's proper ending.
     fn finish(&mut self, out: &mut Vec<u8>);

@@ -36,9 +36,11 @@ pub struct Fold {
 
 #[derive(Debug, Default)]
 struct Draft {
-    text: String,
-    reasoning: String,
-    calls: Vec<ToolCall>,
+    parts: Vec<Part>,
+    /// Where each tool call is among the parts.
+    calls: Vec<Option<usize>>,
+    /// Whether what comes next begins a part, whatever the last one was.
+    closed: bool,
     finish: Option<crate::chat::Finish>,
 }
 
@@ -46,22 +48,31 @@ impl Fold {
     /// Adds one delta.
     ///
     /// # Errors
-    /// `protocol` when the answer has more than 1024 choices or tool calls.
+    /// `protocol` when the answer has more than 1024 choices, parts or tool calls.
     pub fn push(&mut self, delta: Delta) -> Result<()> {
         match delta {
             Delta::Start { id, model } => {
                 self.id.get_or_insert(id);
                 self.model.get_or_insert(model);
             }
-            Delta::Text { choice, text } => self.draft(choice)?.text.push_str(&text),
-            Delta::Reasoning { choice, text } => self.draft(choice)?.reasoning.push_str(&text),
-            Delta::ToolCall { choice, index, id, name, arguments } => {
-                let calls = &mut self.draft(choice)?.calls;
-                let call = slot(calls, index, || ToolCall {
-                    id: String::new(),
-                    name: String::new(),
-                    arguments: String::new(),
-                })?;
+            Delta::Text { choice, text } => self.draft(choice)?.push(Part::Text { text })?,
+            Delta::Reasoning { choice, text } => {
+                self.draft(choice)?.push(Part::Reasoning { text, signature: None })?;
+            }
+            Delta::Signature { choice, signature } => {
+                let part = Part::Reasoning { text: String::new(), signature: Some(signature) };
+                self.draft(choice)?.push(part)?;
+            }
+            Delta::Refusal { choice, text } => self.draft(choice)?.push(Part::Refusal { text })?,
+            Delta::Part { choice, part } => {
+                let draft = self.draft(choice)?;
+                draft.closed = true;
+                draft.push(*part)?;
+                draft.closed = true;
+            }
+            Delta::Next { choice } => self.draft(choice)?.closed = true,
+            Delta::ToolCall { choice, index, id, name, arguments, signature } => {
+                let call = self.draft(choice)?.call(index)?;
                 // Some providers repeat the id or send the name in pieces; the id is said once.
                 if let Some(id) = id.filter(|_| call.id.is_empty()) {
                     call.id = id;
@@ -70,6 +81,7 @@ impl Fold {
                     call.name.push_str(&name);
                 }
                 call.arguments.push_str(&arguments);
+                call.signature = call.signature.take().or(signature);
             }
             Delta::Finish { choice, reason } => self.draft(choice)?.finish = Some(reason),
             Delta::Usage(_) => {}
@@ -83,22 +95,65 @@ impl Fold {
 
     /// The answer so far, as a whole.
     pub fn finish(self) -> Response {
-        let choices = self.choices.into_iter().map(|draft| {
-            let mut message = Message::text(Speaker::Assistant, "");
-            message.parts.clear();
-            if !draft.reasoning.is_empty() {
-                message.parts.push(Part::Reasoning { text: draft.reasoning, signature: None });
-            }
-            if !draft.text.is_empty() {
-                message.parts.push(Part::Text { text: draft.text });
-            }
-            message.tool_calls = draft.calls;
-            Choice { message, finish: draft.finish, rest: Map::new() }
+        let choices = self.choices.into_iter().map(|draft| Choice {
+            message: Message::of(Speaker::Assistant, draft.parts),
+            finish: draft.finish,
+            rest: Map::new(),
         });
-        let mut response = Response::chat(ChatAnswer { choices: choices.collect(), rest: Map::new() });
+        let mut response = Response::chat(ChatAnswer { choices: choices.collect(), ..ChatAnswer::default() });
         response.id = self.id;
         response.model = self.model;
         response
+    }
+}
+
+impl Draft {
+    /// Adds to the last part, or begins another.
+    fn push(&mut self, part: Part) -> Result<()> {
+        let last = self.parts.last_mut().filter(|_| !self.closed);
+        self.closed = false;
+        match (last, part) {
+            (Some(Part::Text { text }), Part::Text { text: more })
+            | (Some(Part::Refusal { text }), Part::Refusal { text: more }) => text.push_str(&more),
+            (
+                Some(Part::Reasoning { text, signature }),
+                Part::Reasoning { text: more, signature: sealed },
+            ) => {
+                text.push_str(&more);
+                if let Some(sealed) = sealed {
+                    signature.get_or_insert_default().push_str(&sealed);
+                }
+            }
+            (_, part) => {
+                self.bounded()?;
+                self.parts.push(part);
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, index: u32) -> Result<&mut ToolCall> {
+        let at = match *slot(&mut self.calls, index, || None)? {
+            Some(at) => at,
+            None => {
+                self.bounded()?;
+                self.parts.push(Part::ToolCall(ToolCall::default()));
+                let at = self.parts.len() - 1;
+                *slot(&mut self.calls, index, || None)? = Some(at);
+                at
+            }
+        };
+        match self.parts.get_mut(at) {
+            Some(Part::ToolCall(call)) => Ok(call),
+            _ => Err(Error::internal("a tool call was just made")),
+        }
+    }
+
+    fn bounded(&self) -> Result<()> {
+        match self.parts.len() < MOST as usize {
+            true => Ok(()),
+            false => Err(Error::protocol("the upstream's stream has more than 1024 parts")),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub mod error;
 pub mod fold;
 pub mod ids;
 pub mod journal;
+pub mod media;
 pub mod money;
 pub mod principal;
 pub mod reply;
@@ -32,10 +33,12 @@ pub use budget::{Account, Attempt, Balance, Charge, Ledger, Measure, Window};
 pub use call::{Body, Call, Chosen, Operation, Provenance, Target, Wire};
 pub use chat::{
     ChatAnswer, ChatRequest, Choice, EmbedAnswer, EmbedRequest, Finish, Message, OutputFormat, Part, Speaker,
-    ToolCall, ToolChoice, ToolSpec,
+    Thinking, ToolCall, ToolChoice, ToolSpec,
 };
 pub use clock::{Clock, Timestamp};
-pub use dialect::{Decoder, Dialect, Encoder, Envelope, Outgoing};
+pub use dialect::{
+    Ask, Content, Decoder, Dialect, Encoder, Envelope, Header, Incoming, Outgoing, Unsupported,
+};
 pub use endpoint::{Card, Endpoint};
 pub use error::{Category, Classify, Error, ErrorKind, Failure, Origin, Recovery, Result, Retry, Severity};
 pub use ids::{AttemptId, CallId, DecisionId, Ids, Name, Random, RunId, TaskId};

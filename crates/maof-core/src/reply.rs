@@ -27,9 +27,10 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::call::{Chosen, Operation};
-use crate::chat::{ChatAnswer, EmbedAnswer, Finish};
-use crate::dialect::Dialect;
+use crate::chat::{ChatAnswer, EmbedAnswer, Finish, Part};
+use crate::dialect::{Content, Dialect};
 use crate::error::{Error, Failure, Result};
+use crate::media::{ImageAnswer, SpeechAnswer, TranscribeAnswer};
 use crate::money::Money;
 use crate::usage::Usage;
 
@@ -66,6 +67,32 @@ pub enum Delta {
         /// The text.
         text: String,
     },
+    /// More of the signature over a choice's reasoning.
+    Signature {
+        /// Which choice.
+        choice: u32,
+        /// More of it.
+        signature: String,
+    },
+    /// More of a refusal.
+    Refusal {
+        /// Which choice.
+        choice: u32,
+        /// The text.
+        text: String,
+    },
+    /// A part that comes as a whole.
+    Part {
+        /// Which choice.
+        choice: u32,
+        /// The part.
+        part: Box<Part>,
+    },
+    /// What comes next begins a part of its own, though it be of the same kind as the last.
+    Next {
+        /// Which choice.
+        choice: u32,
+    },
     /// More of a tool call.
     ToolCall {
         /// Which choice.
@@ -78,6 +105,8 @@ pub enum Delta {
         name: Option<String>,
         /// More of the arguments' JSON text.
         arguments: String,
+        /// The provider's signature over the call.
+        signature: Option<String>,
     },
     /// A choice ends.
     Finish {
@@ -106,6 +135,28 @@ pub enum Answer {
     Chat(ChatAnswer),
     /// To texts to embed.
     Embed(EmbedAnswer),
+    /// Pictures.
+    Image(ImageAnswer),
+    /// What was said.
+    Transcribe(TranscribeAnswer),
+    /// A text said.
+    Speech(SpeechAnswer),
+    /// How many input tokens a conversation has.
+    CountTokens(u64),
+}
+
+impl Answer {
+    /// What it answers.
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Answer::Chat(_) => Operation::Chat,
+            Answer::Embed(_) => Operation::Embed,
+            Answer::Image(_) => Operation::Image,
+            Answer::Transcribe(_) => Operation::Transcribe,
+            Answer::Speech(_) => Operation::Speech,
+            Answer::CountTokens(_) => Operation::CountTokens,
+        }
+    }
 }
 
 /// A whole answer: bytes of a dialect, or typed; each made from the other when it is asked for.
@@ -121,7 +172,7 @@ pub struct Response {
     pub id: Option<String>,
     /// The model that answered.
     pub model: Option<String>,
-    wire: Option<(&'static dyn Dialect, Bytes)>,
+    wire: Option<(&'static dyn Dialect, Content)>,
     answer: OnceLock<Answer>,
 }
 
@@ -129,15 +180,16 @@ impl Response {
     /// A conversation's answer that MAOF made or assembled itself.
     pub fn chat(answer: ChatAnswer) -> Self {
         let finish = answer.choices.first().and_then(|c| c.finish.clone());
-        Self { finish, ..Self::typed(Operation::Chat, Answer::Chat(answer)) }
+        Self { finish, ..Self::typed(Answer::Chat(answer)) }
     }
 
-    /// Vectors that MAOF made itself.
-    pub fn embed(answer: EmbedAnswer) -> Self {
-        Self::typed(Operation::Embed, Answer::Embed(answer))
+    /// An answer that MAOF made itself.
+    pub fn typed(answer: Answer) -> Self {
+        let operation = answer.operation();
+        Self { answer: OnceLock::from(answer), ..Self::empty(operation) }
     }
 
-    fn typed(operation: Operation, answer: Answer) -> Self {
+    fn empty(operation: Operation) -> Self {
         Self {
             operation,
             usage: None,
@@ -145,26 +197,18 @@ impl Response {
             id: None,
             model: None,
             wire: None,
-            answer: OnceLock::from(answer),
-        }
-    }
-
-    /// An answer in the bytes of `dialect`, which has checked that they are well-formed.
-    pub fn wire(operation: Operation, dialect: &'static dyn Dialect, bytes: Bytes) -> Self {
-        Self {
-            operation,
-            usage: None,
-            finish: None,
-            id: None,
-            model: None,
-            wire: Some((dialect, bytes)),
             answer: OnceLock::new(),
         }
     }
 
-    /// The bytes, if the answer came in those of the dialect called `dialect`.
-    pub fn bytes_of(&self, dialect: &str) -> Option<&Bytes> {
-        self.wire.as_ref().filter(|(d, _)| d.name() == dialect).map(|(_, bytes)| bytes)
+    /// An answer in the bytes of `dialect`, which has checked that they are well-formed.
+    pub fn wire(operation: Operation, dialect: &'static dyn Dialect, content: Content) -> Self {
+        Self { wire: Some((dialect, content)), ..Self::empty(operation) }
+    }
+
+    /// The body, if the answer came in that of the dialect called `dialect`.
+    pub fn content_of(&self, dialect: &str) -> Option<&Content> {
+        self.wire.as_ref().filter(|(d, _)| d.name() == dialect).map(|(_, content)| content)
     }
 
     /// The typed answer, decoded at most once.
@@ -175,10 +219,10 @@ impl Response {
         if let Some(answer) = self.answer.get() {
             return Ok(answer);
         }
-        let Some((dialect, bytes)) = &self.wire else {
+        let Some((dialect, content)) = &self.wire else {
             return Err(Error::internal("a response has neither bytes nor an answer"));
         };
-        let decoded = dialect.decode_answer(self.operation, bytes)?;
+        let decoded = dialect.decode_answer(self.operation, content)?;
         Ok(self.answer.get_or_init(|| decoded))
     }
 
@@ -189,7 +233,11 @@ impl Response {
     pub fn text(&self) -> Result<String> {
         match self.answer()? {
             Answer::Chat(chat) => Ok(chat.plain_text()),
-            Answer::Embed(_) => Err(Error::protocol("vectors came where text was expected")),
+            Answer::Transcribe(said) => Ok(said.text.clone()),
+            other => {
+                let came = other.operation();
+                Err(Error::protocol(format!("an answer to `{came}` came where text was expected")))
+            }
         }
     }
 }
@@ -257,9 +305,11 @@ pub struct Head {
     pub chosen: Option<Arc<Chosen>>,
     /// Requests made to the endpoint that answered.
     pub attempts: u32,
+    /// Fields of the request that its upstream could not be told, by name.
+    pub dropped: Vec<String>,
 }
 
-enum Content {
+enum Inside {
     Whole(Box<Response>),
     Stream(Events),
     Taken,
@@ -269,7 +319,7 @@ enum Content {
 pub struct Reply {
     /// Who answered.
     pub head: Head,
-    content: Content,
+    content: Inside,
     ends: Ends,
 }
 
@@ -280,21 +330,21 @@ impl Reply {
         end.usage = response.usage;
         end.finish.clone_from(&response.finish);
         end.model.clone_from(&response.model);
-        Self::of(Content::Whole(Box::new(response)), end)
+        Self::of(Inside::Whole(Box::new(response)), end)
     }
 
     /// A streamed reply.
     pub fn stream(events: Events) -> Self {
-        Self::of(Content::Stream(events), End::of(Outcome::Dropped))
+        Self::of(Inside::Stream(events), End::of(Outcome::Dropped))
     }
 
-    fn of(content: Content, end: End) -> Self {
+    fn of(content: Inside, end: End) -> Self {
         Reply { head: Head::default(), content, ends: Ends { end, guards: Vec::new() } }
     }
 
     /// Whether it is streamed.
     pub fn is_stream(&self) -> bool {
-        matches!(self.content, Content::Stream(_))
+        matches!(self.content, Inside::Stream(_))
     }
 
     /// The reply as a whole; the end of a whole reply is told now. A streamed one is assembled first.
@@ -302,13 +352,13 @@ impl Reply {
     /// # Errors
     /// What the stream fails with.
     pub async fn collect(mut self) -> Result<(Response, End)> {
-        match std::mem::replace(&mut self.content, Content::Taken) {
-            Content::Whole(response) => Ok((*response, self.ends.tell())),
-            Content::Stream(events) => {
+        match std::mem::replace(&mut self.content, Inside::Taken) {
+            Inside::Whole(response) => Ok((*response, self.ends.tell())),
+            Inside::Stream(events) => {
                 let mut events = ReplyStream { events: Some(events), ends: std::mem::take(&mut self.ends) };
                 crate::fold::assemble(&mut events).await
             }
-            Content::Taken => Err(Error::internal("a reply was taken twice")),
+            Inside::Taken => Err(Error::internal("a reply was taken twice")),
         }
     }
 
@@ -316,10 +366,10 @@ impl Reply {
     pub fn into_parts(mut self) -> (Head, Parts) {
         let head = std::mem::take(&mut self.head);
         let ends = std::mem::take(&mut self.ends);
-        let parts = match std::mem::replace(&mut self.content, Content::Taken) {
-            Content::Whole(response) => Parts::Whole(response, ends),
-            Content::Stream(events) => Parts::Stream(ReplyStream { events: Some(events), ends }),
-            Content::Taken => Parts::Stream(ReplyStream { events: None, ends }),
+        let parts = match std::mem::replace(&mut self.content, Inside::Taken) {
+            Inside::Whole(response) => Parts::Whole(response, ends),
+            Inside::Stream(events) => Parts::Stream(ReplyStream { events: Some(events), ends }),
+            Inside::Taken => Parts::Stream(ReplyStream { events: None, ends }),
         };
         (head, parts)
     }
@@ -391,12 +441,13 @@ impl Ends {
     fn note_delta(&mut self, delta: &Delta) {
         match delta {
             Delta::Start { model, .. } => self.end.model = Some(model.clone()),
-            Delta::Text { text, .. } | Delta::Reasoning { text, .. } => {
+            Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text, .. } => {
                 self.end.streamed_bytes += text.len() as u64;
             }
+            Delta::Part { part, .. } => self.end.streamed_bytes += part.bytes(),
             Delta::ToolCall { arguments, .. } => self.end.streamed_bytes += arguments.len() as u64,
             Delta::Finish { choice: 0, reason } => self.end.finish = Some(reason.clone()),
-            Delta::Finish { .. } => {}
+            Delta::Finish { .. } | Delta::Next { .. } | Delta::Signature { .. } => {}
             Delta::Usage(usage) => self.end.usage = Some(*usage),
         }
     }

@@ -7,9 +7,11 @@
 //! assert_eq!(usage.total_tokens(), 15);
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::AddAssign;
 
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,10 +27,24 @@ pub enum Unit {
     CachedInput,
     /// Input tokens written to a provider's cache.
     CacheWrite,
+    /// Input tokens written to a provider's cache to be kept for an hour.
+    CacheWriteLong,
+    /// Input tokens of sound that no cache served.
+    AudioInput,
+    /// Input tokens of sound read from a provider's cache.
+    CachedAudio,
+    /// Input tokens of pictures, where a provider counts them by themselves.
+    ImageInput,
     /// Output tokens without reasoning.
     Output,
     /// Output tokens spent on reasoning.
     Reasoning,
+    /// Output tokens of sound.
+    AudioOutput,
+    /// Output tokens of pictures.
+    ImageOutput,
+    /// Uses of tools that the provider runs and charges for, such as a search.
+    ServerTool,
     /// Images made or read.
     Image,
     /// Milliseconds of audio.
@@ -41,15 +57,22 @@ pub enum Unit {
 
 impl Unit {
     /// How many classes there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 16;
 
     /// Every class.
     pub const ALL: [Unit; Unit::COUNT] = [
         Self::Input,
         Self::CachedInput,
         Self::CacheWrite,
+        Self::CacheWriteLong,
+        Self::AudioInput,
+        Self::CachedAudio,
+        Self::ImageInput,
         Self::Output,
         Self::Reasoning,
+        Self::AudioOutput,
+        Self::ImageOutput,
+        Self::ServerTool,
         Self::Image,
         Self::AudioMs,
         Self::Character,
@@ -62,8 +85,15 @@ impl Unit {
             Self::Input => "input",
             Self::CachedInput => "cached_input",
             Self::CacheWrite => "cache_write",
+            Self::CacheWriteLong => "cache_write_long",
+            Self::AudioInput => "audio_input",
+            Self::CachedAudio => "cached_audio",
+            Self::ImageInput => "image_input",
             Self::Output => "output",
             Self::Reasoning => "reasoning",
+            Self::AudioOutput => "audio_output",
+            Self::ImageOutput => "image_output",
+            Self::ServerTool => "server_tool",
             Self::Image => "image",
             Self::AudioMs => "audio_ms",
             Self::Character => "character",
@@ -106,16 +136,31 @@ impl Usage {
         self.units[unit as usize]
     }
 
-    /// All input tokens, cached or not.
+    /// All input tokens, cached or not, of every kind.
     pub const fn input_tokens(&self) -> u64 {
-        self.get(Unit::Input)
-            .saturating_add(self.get(Unit::CachedInput))
-            .saturating_add(self.get(Unit::CacheWrite))
+        self.sum(&[
+            Unit::Input,
+            Unit::CachedInput,
+            Unit::CacheWrite,
+            Unit::CacheWriteLong,
+            Unit::AudioInput,
+            Unit::CachedAudio,
+            Unit::ImageInput,
+        ])
     }
 
-    /// All output tokens, reasoning included.
+    /// All output tokens, reasoning included, of every kind.
     pub const fn output_tokens(&self) -> u64 {
-        self.get(Unit::Output).saturating_add(self.get(Unit::Reasoning))
+        self.sum(&[Unit::Output, Unit::Reasoning, Unit::AudioOutput, Unit::ImageOutput])
+    }
+
+    const fn sum(&self, classes: &[Unit]) -> u64 {
+        let (mut sum, mut at) = (0_u64, 0);
+        while at < classes.len() {
+            sum = sum.saturating_add(self.get(classes[at]));
+            at += 1;
+        }
+        sum
     }
 
     /// All tokens.
@@ -156,36 +201,28 @@ impl Serialize for Usage {
 
 impl<'de> Deserialize<'de> for Usage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(default)]
-        #[derive(Default)]
-        struct Plain {
-            input: u64,
-            cached_input: u64,
-            cache_write: u64,
-            output: u64,
-            reasoning: u64,
-            image: u64,
-            audio_ms: u64,
-            character: u64,
-            request: u64,
-            estimated: bool,
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Usage;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of usage classes")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Usage, A::Error> {
+                let mut usage = Usage::default();
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    match Unit::ALL.into_iter().find(|unit| unit.as_str() == name) {
+                        Some(unit) => usage.units[unit as usize] = map.next_value()?,
+                        None if name == "estimated" => usage.estimated = map.next_value()?,
+                        // A class of a later version.
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(usage)
+            }
         }
-        let p = Plain::deserialize(deserializer)?;
-        Ok(Usage {
-            units: [
-                p.input,
-                p.cached_input,
-                p.cache_write,
-                p.output,
-                p.reasoning,
-                p.image,
-                p.audio_ms,
-                p.character,
-                p.request,
-            ],
-            estimated: p.estimated,
-        })
+        deserializer.deserialize_map(Visit)
     }
 }
 

@@ -50,14 +50,14 @@ fn key_of(headers: &HeaderMap) -> Result<&str> {
     let missing = || {
         Error::unauthenticated("an API key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`")
     };
-    let text = |value: &axum::http::HeaderValue| value.to_str().map(str::to_owned).is_ok();
-    if let Some(value) = headers.get(AUTHORIZATION).filter(|v| text(v)) {
-        let value = value.to_str().map_err(|_| missing())?;
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(value) = text(AUTHORIZATION.as_str()) {
         let (scheme, key) = value.split_once(' ').ok_or_else(missing)?;
         return match scheme.eq_ignore_ascii_case("bearer") {
             true => Ok(key.trim()),
             false => Err(missing()),
         };
     }
-    headers.get("x-api-key").and_then(|v| v.to_str().ok()).ok_or_else(missing)
+    // The second is where Google's SDKs put it.
+    text("x-api-key").or_else(|| text("x-goog-api-key")).map(str::trim).ok_or_else(missing)
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use maof_core::{
-    Call, Card, Clock, Decoder, Endpoint, Error, ErrorKind, Event, Operation, Reply, Result, Retry,
+    Ask, Call, Card, Clock, Content, Decoder, Endpoint, Error, ErrorKind, Event, Operation, Reply, Result,
+    Retry, Unsupported,
 };
 
 use crate::client::{Answer, BodyStream, Events, Http, Pooled, Request};
@@ -31,6 +32,7 @@ pub struct HttpEndpoint {
     base_url: String,
     headers: HeaderMap,
     limits: Limits,
+    unsupported: Unsupported,
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
 }
@@ -74,33 +76,53 @@ impl HttpEndpoint {
             base_url: provider.base_url()?,
             headers: provider.request_headers()?,
             limits,
+            unsupported: provider.unsupported,
             http,
             clock,
         })
     }
 
-    fn request(&self, call: &Call, streamed: bool) -> Result<Request> {
-        let outgoing = self.profile.dialect.encode(call, &self.card.model)?;
+    /// The request, and the fields that it leaves out.
+    fn request(&self, call: &Call, streamed: bool) -> Result<(Request, Vec<String>)> {
+        let ask = Ask { model: &self.card.model, unsupported: self.unsupported };
+        let outgoing = self.profile.dialect.encode(call, ask)?;
         let mut headers = self.headers.clone();
+        if let Some(kind) = &outgoing.content_type {
+            let value = HeaderValue::from_str(kind);
+            headers.insert(CONTENT_TYPE, value.map_err(|_| unsendable("content-type"))?);
+        }
+        for (name, value) in &outgoing.headers {
+            let known: HeaderName = name.parse().map_err(|_| unsendable(name))?;
+            headers.insert(known, HeaderValue::from_str(value).map_err(|_| unsendable(name))?);
+        }
         if streamed {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
             // A compressor would hold frames back.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         } else {
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let wanted = if call.operation() == Operation::Speech { "*/*" } else { "application/json" };
+            headers.insert(ACCEPT, HeaderValue::from_static(wanted));
         }
         if let Some(effect) = call.provenance.effect.as_deref().filter(|_| self.profile.idempotency)
             && let Ok(key) = HeaderValue::from_str(effect)
         {
             headers.insert("idempotency-key", key);
         }
-        Ok(Request { url: format!("{}{}", self.base_url, outgoing.path), headers, body: outgoing.body })
+        let url = format!("{}{}", self.base_url, outgoing.path);
+        Ok((Request { url, headers, body: outgoing.body }, outgoing.dropped))
     }
 
-    async fn whole(&self, operation: Operation, answer: Answer) -> Result<Reply> {
-        expect_type(&answer.headers, &["application/json", "+json"])?;
-        let body = self.collect(answer.body, self.limits.reply).await?;
-        self.profile.dialect.decode(operation, body).map(Reply::whole)
+    async fn whole(&self, call: &Call, answer: Answer) -> Result<Reply> {
+        let types: &[&str] = match call.operation() {
+            Operation::Speech => &[],
+            Operation::Transcribe => &["application/json", "text/plain", "text/vtt", "application/x-subrip"],
+            _ => &["application/json", "+json"],
+        };
+        expect_type(&answer.headers, types)?;
+        let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let content_type = kind.unwrap_or("application/json").to_owned().into();
+        let bytes = self.collect(answer.body, self.limits.reply).await?;
+        self.profile.dialect.decode(call, Content { content_type, bytes }).map(Reply::whole)
     }
 
     /// The reply's first event is waited for, so that an upstream that fails before it can be asked again.
@@ -108,7 +130,7 @@ impl HttpEndpoint {
         if is_type(&answer.headers, "application/json") {
             // Some servers say no with a status of success and without a stream.
             let body = self.collect(answer.body, self.limits.reply).await?;
-            self.profile.dialect.decode(call.operation(), body)?;
+            self.profile.dialect.decode(call, Content::json(body))?;
             return Err(Error::protocol("the upstream answered as a whole where a stream was asked for"));
         }
         expect_type(&answer.headers, &["text/event-stream"])?;
@@ -165,13 +187,15 @@ impl Endpoint for HttpEndpoint {
 
     async fn call(&self, call: Call) -> Result<Reply> {
         let streamed = call.stream && call.operation() == Operation::Chat;
-        let request = self.request(&call, streamed)?;
+        let (request, dropped) = self.request(&call, streamed)?;
         let answer = self.http.send(request).await?;
-        match (answer.status, streamed) {
+        let mut reply = match (answer.status, streamed) {
             (200..=299, true) => self.streamed(&call, answer).await,
-            (200..=299, false) => self.whole(call.operation(), answer).await,
+            (200..=299, false) => self.whole(&call, answer).await,
             _ => Err(self.failed(answer).await),
-        }
+        }?;
+        reply.head.dropped = dropped;
+        Ok(reply)
     }
 }
 
@@ -212,12 +236,11 @@ impl Frames {
                 if event.is_some() {
                     return Ok(event);
                 }
-                // The one terminator in use that is no JSON. Servers need not close after it.
-                if &frame.data[..] == b"[DONE]" {
-                    self.linger().await;
-                    self.state = State::Ended;
-                    break;
-                }
+            }
+            // Servers need not close after their last word.
+            if self.decoder.is_over() {
+                self.linger().await;
+                self.state = State::Ended;
             }
             if self.state == State::Open
                 && let Some(event) = self.read().await?
@@ -276,6 +299,10 @@ async fn next_bytes(body: &mut BodyStream, idle: Duration) -> Option<Result<Byte
     }
 }
 
+fn unsendable(name: &str) -> Error {
+    Error::invalid_request(format!("the header `{name}` must be visible ASCII in one line"))
+}
+
 fn too_large(most: u64) -> Error {
     Error::protocol(format!("the upstream's answer is larger than {most} bytes")).retry_is(Retry::Elsewhere)
 }
@@ -292,7 +319,7 @@ fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
 /// A body of another type is not what the API promises: mostly a proxy's or a portal's page.
 fn expect_type(headers: &HeaderMap, endings: &[&str]) -> Result<()> {
     match media_type(headers) {
-        Some(given) if !endings.iter().any(|ending| given.ends_with(ending)) => {
+        Some(given) if !endings.is_empty() && !endings.iter().any(|ending| given.ends_with(ending)) => {
             let shown: String = given.chars().take(64).collect();
             Err(Error::protocol("the upstream's answer has another content type than its API promises")
                 .because(format!("content type {shown}")))

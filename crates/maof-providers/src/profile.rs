@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use maof_core::{Dialect, Error, Result, Secret};
+use maof_core::{Dialect, Error, Result, Secret, Unsupported};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -83,6 +83,10 @@ pub struct ProviderConfig {
     #[serde(serialize_with = "masked")]
     #[schemars(with = "BTreeMap<String, String>")]
     pub headers: BTreeMap<String, Secret>,
+    /// What becomes of a field of a request that the provider's dialect cannot express: `refuse` the request,
+    /// naming the field, or `drop_and_report`: leave it out and name it in the reply. Default `refuse`.
+    #[schemars(with = "UnsupportedWord")]
+    pub unsupported: Unsupported,
     /// Milliseconds that connecting may take. Default 10,000.
     pub connect_timeout_ms: u64,
     /// Milliseconds that may pass without a byte of an answer that has begun. Default 60,000.
@@ -101,12 +105,22 @@ impl Default for ProviderConfig {
             base_url: None,
             api_key: None,
             headers: BTreeMap::new(),
+            unsupported: Unsupported::default(),
             connect_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
             max_reply_bytes: 32 << 20,
             max_frame_bytes: 1 << 20,
         }
     }
+}
+
+/// The words of [`Unsupported`].
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "a schema only")]
+enum UnsupportedWord {
+    Refuse,
+    DropAndReport,
 }
 
 /// Names only: a header may carry a key as well.

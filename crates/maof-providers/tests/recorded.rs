@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use maof_core::{
-    Answer, Body, Call, CallId, Delta, Dialect, Envelope, Error, ErrorKind, Event, Name, Operation,
-    Principal, Reply, Response, Target, Unit,
+    Answer, Ask, Body, Call, CallId, Content, Delta, Dialect, Envelope, Error, ErrorKind, Event, Incoming,
+    Name, Operation, Part, Principal, Reply, Response, Target, Unit, Unsupported,
 };
 use maof_providers::client::Events;
 use maof_providers::{COMPATIBLE, OPENAI};
@@ -44,6 +44,10 @@ fn call(body: Body) -> Call {
     call
 }
 
+fn ask(model: &str) -> Ask<'_> {
+    Ask { model, unsupported: Unsupported::Refuse }
+}
+
 fn uuid() -> uuid::Uuid {
     maof_core::Ids::next(&maof_testkit::CountingIds::default())
 }
@@ -80,11 +84,11 @@ fn events(call: &Call, exchange: &Exchange) -> Result<Vec<Event>, Error> {
 fn of_a_request_only_the_model_and_the_usage_option_change() {
     let all = recorded();
     for (operation, exchange) in &all {
-        let Ok(body) = OPENAI.read(*operation, exchange.request.clone()) else {
+        let Ok(body) = OPENAI.read(Incoming::json(*operation, exchange.request.clone())) else {
             assert!(exchange.status >= 400, "{} is refused here only", exchange.source);
             continue;
         };
-        let sent = OPENAI.encode(&call(body), "other-model").unwrap();
+        let sent = OPENAI.encode(&call(body), ask("other-model")).unwrap();
         let mut expect = value(&exchange.request);
         expect["model"] = json!("other-model");
         if expect["stream"] == json!(true) {
@@ -101,20 +105,18 @@ fn a_request_survives_being_understood_and_written_anew() {
     let all = recorded();
     for (operation, exchange) in &all {
         let original = value(&exchange.request);
-        let body = match operation {
-            Operation::Chat => match OPENAI.decode_chat(&exchange.request) {
-                Ok(chat) => Body::from(chat),
-                Err(error) => {
-                    assert!(exchange.status >= 400, "{}: {error}", exchange.source);
-                    continue;
-                }
-            },
-            Operation::Embed => Body::from(OPENAI.decode_embed(&exchange.request).unwrap()),
+        let read = OPENAI.read(Incoming::json(*operation, exchange.request.clone()));
+        let body = match read.and_then(|body| body.typed().cloned()) {
+            Ok(body) => body,
+            Err(error) => {
+                assert!(exchange.status >= 400, "{}: {error}", exchange.source);
+                continue;
+            }
         };
         let mut call = call(body);
         call.stream = original["stream"] == json!(true);
         let dialect = if original.get("max_tokens").is_some() { &COMPATIBLE } else { &OPENAI };
-        let sent = dialect.encode(&call, original["model"].as_str().unwrap()).unwrap();
+        let sent = dialect.encode(&call, ask(original["model"].as_str().unwrap())).unwrap();
         let mut expect = normal(original);
         if call.stream {
             expect["stream_options"] = json!({"include_usage": true});
@@ -192,28 +194,33 @@ fn every_whole_answer_is_measured_and_survives_being_written_anew() {
     let all = recorded();
     let mut seen = 0;
     for (operation, exchange) in all.iter().filter(|(_, e)| e.status == 200 && !e.is_stream()) {
+        let asked = call(OPENAI.read(Incoming::json(*operation, exchange.request.clone())).unwrap());
         let Ok(original) = serde_json::from_slice::<Value>(&exchange.response) else {
-            let error = OPENAI.decode(*operation, exchange.response.clone()).unwrap_err();
+            let error = OPENAI.decode(&asked, Content::json(exchange.response.clone())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol, "{}", exchange.source);
             continue;
         };
         let reply = OPENAI
-            .decode(*operation, exchange.response.clone())
+            .decode(&asked, Content::json(exchange.response.clone()))
             .unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source));
-        assert_eq!(reply.bytes_of("openai"), Some(&exchange.response), "bytes pass as they came");
+        assert_eq!(
+            reply.content_of("openai").map(|c| &c.bytes),
+            Some(&exchange.response),
+            "bytes pass as they came"
+        );
         assert_eq!(reply.model.as_deref(), original["model"].as_str());
         check_usage(&reply, &original, &exchange.source);
-        let typed = match reply.answer().unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source)) {
-            Answer::Chat(chat) => Response::chat(chat.clone()),
-            Answer::Embed(embed) => Response::embed(embed.clone()),
+        let answer = reply.answer().unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source)).clone();
+        let typed = match answer {
+            Answer::Chat(chat) => Response::chat(chat),
+            other => Response::typed(other),
         };
         assert_eq!(typed.finish, reply.finish, "{}", exchange.source);
         let mut named = typed;
         (named.id, named.model, named.usage) = (reply.id.clone(), reply.model.clone(), reply.usage);
         let envelope = Envelope { created: original["created"].as_i64().unwrap_or(0), ..Envelope::default() };
-        let asked = call(OPENAI.read(*operation, exchange.request.clone()).unwrap());
         let anew = OPENAI.encode_reply(&asked, &named, &envelope).unwrap();
-        assert_eq!(answer_of(value(&anew)), answer_of(original), "{}", exchange.source);
+        assert_eq!(answer_of(value(&anew.bytes)), answer_of(original), "{}", exchange.source);
         seen += 1;
     }
     enough(seen, 300, &all);
@@ -253,9 +260,9 @@ async fn every_stream_passes_as_it_came_and_assembles_to_what_its_frames_say() {
     let all = recorded();
     let mut seen = 0;
     for (_, exchange) in all.iter().filter(|(_, e)| e.status == 200 && e.is_stream()) {
-        let call = call(OPENAI.read(Operation::Chat, exchange.request.clone()).unwrap());
+        let call = call(OPENAI.read(Incoming::json(Operation::Chat, exchange.request.clone())).unwrap());
         let events = events(&call, exchange).unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source));
-        let mut encoder = OPENAI.encoder(Envelope { include_usage: true, ..Envelope::default() });
+        let mut encoder = OPENAI.encoder(&call, Envelope { include_usage: true, ..Envelope::default() });
         let mut out = Vec::new();
         events.iter().for_each(|event| encoder.event(event, &mut out));
         encoder.finish(&mut out);
@@ -267,15 +274,17 @@ async fn every_stream_passes_as_it_came_and_assembles_to_what_its_frames_say() {
         let (reply, end) = Reply::stream(Box::pin(futures::stream::iter(events))).collect().await.unwrap();
         let Answer::Chat(answer) = reply.answer().unwrap() else { panic!("a chat") };
         let text: String = chunks.iter().map(said).collect();
-        assert_eq!(answer.plain_text(), text, "{}", exchange.source);
+        let refused = answer.choices[0].message.parts.iter().filter_map(|part| match part {
+            Part::Refusal { text } => Some(text.as_str()),
+            _ => None,
+        });
+        let told = answer.plain_text() + &refused.collect::<String>();
+        assert_eq!(told, text, "{}", exchange.source);
         let arguments: String = chunks.iter().flat_map(arguments).collect();
-        let calls = answer.choices[..1].iter().flat_map(|choice| &choice.message.tool_calls);
-        assert_eq!(calls.clone().map(|call| call.arguments.as_str()).collect::<String>(), arguments);
-        assert!(
-            calls.clone().all(|call| !call.name.is_empty() && !call.id.is_empty()),
-            "{}",
-            exchange.source
-        );
+        let calls =
+            answer.choices[..1].iter().flat_map(|choice| choice.message.tool_calls()).collect::<Vec<_>>();
+        assert_eq!(calls.iter().map(|call| call.arguments.as_str()).collect::<String>(), arguments);
+        assert!(calls.iter().all(|call| !call.name.is_empty() && !call.id.is_empty()), "{}", exchange.source);
         if let Some(usage) = chunks.iter().rev().find_map(|chunk| chunk["usage"]["total_tokens"].as_u64()) {
             assert_eq!(end.usage.unwrap().total_tokens(), usage, "{}", exchange.source);
         }
@@ -317,8 +326,8 @@ fn callers_who_did_not_ask_see_no_usage() {
     let all = recorded();
     let mut seen = 0;
     for (_, exchange) in all.iter().filter(|(_, e)| e.status == 200 && e.is_stream()) {
-        let call = call(OPENAI.read(Operation::Chat, exchange.request.clone()).unwrap());
-        let mut encoder = OPENAI.encoder(Envelope::default());
+        let call = call(OPENAI.read(Incoming::json(Operation::Chat, exchange.request.clone())).unwrap());
+        let mut encoder = OPENAI.encoder(&call, Envelope::default());
         let mut out = Vec::new();
         events(&call, exchange).unwrap().iter().for_each(|event| encoder.event(event, &mut out));
         let left = chunks(&out);
@@ -337,10 +346,10 @@ fn callers_who_did_not_ask_see_no_usage() {
 async fn a_stream_that_is_written_by_us_says_the_same() {
     let all = recorded();
     for (_, exchange) in all.iter().filter(|(_, e)| e.status == 200 && e.is_stream()) {
-        let call = call(OPENAI.read(Operation::Chat, exchange.request.clone()).unwrap());
+        let call = call(OPENAI.read(Incoming::json(Operation::Chat, exchange.request.clone())).unwrap());
         let mut events = events(&call, exchange).unwrap();
         events.iter_mut().for_each(|event| event.frame = None);
-        let mut encoder = OPENAI.encoder(Envelope { include_usage: true, ..Envelope::default() });
+        let mut encoder = OPENAI.encoder(&call, Envelope { include_usage: true, ..Envelope::default() });
         let mut out = Vec::new();
         events.iter().for_each(|event| encoder.event(event, &mut out));
         encoder.finish(&mut out);
@@ -383,7 +392,7 @@ fn errors_of_providers_are_told_apart_and_leak_nothing() {
 #[test]
 fn a_body_is_read_only_once_it_is_asked_for() {
     let body = br#"{"model":"m","messages":[{"role":"user","content":{"not":"text"}}]}"#.to_vec();
-    let body = OPENAI.read(Operation::Chat, body.into()).unwrap();
+    let body = OPENAI.read(Incoming::json(Operation::Chat, body)).unwrap();
     assert_eq!(body.chat().unwrap_err().field(), Some("messages[0]"));
     let Body::Wire(wire) = body else { panic!("a wire") };
     assert_eq!(Arc::strong_count(&wire), 1);

@@ -128,6 +128,10 @@ impl Router {
             let why = match operation {
                 Operation::Chat => format!("no endpoint of {target} answers conversations (`chat`)"),
                 Operation::Embed => format!("no endpoint of {target} embeds texts (`embed`)"),
+                Operation::Image => format!("no endpoint of {target} makes pictures (`image`)"),
+                Operation::Transcribe => format!("no endpoint of {target} writes down sound (`transcribe`)"),
+                Operation::Speech => format!("no endpoint of {target} speaks (`speech`)"),
+                Operation::CountTokens => format!("no endpoint of {target} counts tokens (`count_tokens`)"),
             };
             return Err(Error::invalid_request(why).param(field(target)));
         }

@@ -74,7 +74,7 @@ impl Metrics {
         let kind = || Values::Words(kinds().collect());
         let outcome = || Values::Words(kinds().chain([OK]).collect());
         let state = Values::Words(RunState::ALL.iter().map(|state| state.as_str()).collect());
-        let operation = || Values::Words(OPERATIONS.iter().map(|operation| operation.as_str()).collect());
+        let operation = || Values::Words(Operation::ALL.iter().map(|operation| operation.as_str()).collect());
         let direction = Values::Words(vec!["input", "output"]);
         let none = || Values::None;
         let r = &recorder;
@@ -145,14 +145,9 @@ impl Metrics {
 /// The outcome of what did not fail.
 const OK: &str = "ok";
 
-const OPERATIONS: [Operation; 2] = [Operation::Chat, Operation::Embed];
-
-/// The place of an operation among [`OPERATIONS`].
-fn operation_place(operation: Operation) -> usize {
-    match operation {
-        Operation::Chat => 0,
-        Operation::Embed => 1,
-    }
+/// The place of an operation among [`Operation::ALL`].
+const fn operation_place(operation: Operation) -> usize {
+    operation as usize
 }
 
 /// The place of a kind of error; after the last one, where nothing failed.

@@ -21,8 +21,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _};
 use maof_core::{
-    Body, Call, CallId, Card, ChatAnswer, ChatRequest, Delta, EmbedAnswer, End, Endpoint, Error, Event,
-    Failure, Finish, Guard, Guarded as _, Name, Operation, Principal, Reply, Response, Result, Target,
+    Answer, Body, Call, CallId, Card, ChatAnswer, ChatRequest, Delta, EmbedAnswer, End, Endpoint, Error,
+    Event, Failure, Finish, Guard, Guarded as _, Name, Operation, Principal, Reply, Response, Result, Target,
     Tariff, Unit, Usage,
 };
 use parking_lot::Mutex;
@@ -212,7 +212,7 @@ impl ScriptedEndpoint {
     fn vectors(&self, call: &Call) -> Result<Reply> {
         let embed = call.body.embed()?;
         let vectors = embed.input.iter().map(|text| vector(text, embed.dimensions.unwrap_or(8) as usize));
-        let mut response = Response::embed(EmbedAnswer { vectors: vectors.collect() });
+        let mut response = Response::typed(Answer::Embed(EmbedAnswer { vectors: vectors.collect() }));
         response.usage = Some(usage(embed.input.iter().map(|text| words(text).count()).sum(), 0));
         response.model = Some(self.card.model.to_string());
         Ok(Reply::whole(response))

@@ -64,7 +64,12 @@ pub fn metric_names() -> impl Iterator<Item = String> {
     })
 }
 
-/// The OpenAI dialect.
-pub fn openai() -> &'static dyn Dialect {
-    &maof_providers::OPENAI
+/// The dialects that callers may speak.
+pub mod dialects {
+    use maof_core::Dialect;
+
+    /// OpenAI's chat completions, embeddings, pictures and sound.
+    pub fn openai() -> &'static dyn Dialect {
+        &maof_providers::OPENAI
+    }
 }

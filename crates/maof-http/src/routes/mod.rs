@@ -1,8 +1,8 @@
 //! The routes; one file a subject.
 
 mod agents;
+mod gateway;
 mod health;
-mod openai;
 mod tasks;
 
 use axum::Router;
@@ -17,11 +17,14 @@ use crate::error::{ApiError, dialect_error};
 pub fn router(maof: Maof) -> Router {
     let limit = maof.config().server.body_limit as usize;
     let gateway = Router::new()
-        .route("/v1/chat/completions", post(openai::chat))
-        .route("/v1/embeddings", post(openai::embeddings))
-        .route("/v1/models", get(openai::models))
-        .route("/v1/{*rest}", get(openai::unknown).post(openai::unknown))
-        .method_not_allowed_fallback(openai::wrong_method);
+        .route("/v1/chat/completions", post(gateway::chat))
+        .route("/v1/embeddings", post(gateway::embeddings))
+        .route("/v1/images/generations", post(gateway::images))
+        .route("/v1/audio/transcriptions", post(gateway::transcriptions))
+        .route("/v1/audio/speech", post(gateway::speech))
+        .route("/v1/models", get(gateway::models))
+        .route("/v1/{*rest}", get(gateway::unknown).post(gateway::unknown))
+        .method_not_allowed_fallback(gateway::wrong_method);
     let api = Router::new()
         .route("/tasks", get(tasks::list).post(tasks::submit))
         .route("/tasks/{id}", get(tasks::show).delete(tasks::cancel))
@@ -50,5 +53,5 @@ fn unreadable(rejection: &axum::extract::rejection::BytesRejection, limit: u64) 
 
 /// The OpenAI door's error.
 fn openai_error(error: &Error) -> axum::response::Response {
-    dialect_error(error, maof::openai())
+    dialect_error(error, maof::dialects::openai())
 }

@@ -1,6 +1,12 @@
 //! Dialects: wire formats, spoken in both directions. Pure: no clock, no I/O, no state of their own.
 
+mod field;
+mod gate;
+mod multipart;
+mod object;
 pub mod openai;
+mod said;
 mod scrub;
+mod thinking;
 
 pub use scrub::scrub;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use maof_core::{Body, ChatRequest, Classify as _, Dialect as _, Name, Parts, Tariff, Timestamp, Unit};
+use maof_core::{
+    Body, ChatRequest, Classify as _, Dialect as _, Incoming, Name, Parts, Tariff, Timestamp, Unit,
+};
 use maof_testkit::endpoint::call;
 use maof_testkit::{Act, FakeClock, Script, Upstream};
 use serde_json::{Value, json};
@@ -77,10 +79,11 @@ async fn a_call_is_answered_whole_and_streamed_alike() {
 async fn a_callers_bytes_pass_both_ways() {
     let (upstream, endpoint) = start(Act::Ok).await;
     let body = r#"{"model":"agent", "my_field":{"a":[1]},"messages":[{"role":"user","content":"x"}]}"#;
-    let asked = maof_core::Call { body: OPENAI.read(Operation::Chat, body.into()).unwrap(), ..call("") };
+    let asked =
+        maof_core::Call { body: OPENAI.read(Incoming::json(Operation::Chat, body)).unwrap(), ..call("") };
     let (response, _) = endpoint.call(asked).await.unwrap().collect().await.unwrap();
     assert_eq!(upstream.received()[0].body, body.replace("agent", "m"));
-    let bytes = response.bytes_of("openai").unwrap();
+    let bytes = &response.content_of("openai").unwrap().bytes;
     assert!(bytes.starts_with(b"{\"choices\""), "the upstream's own bytes");
 }
 
@@ -89,8 +92,10 @@ async fn vectors_come_in_the_order_of_the_texts() {
     let (_upstream, endpoint) = start(Act::Ok).await;
     for format in ["float", "base64"] {
         let body = json!({"model": "e", "input": ["one", "two"], "encoding_format": format}).to_string();
-        let asked =
-            maof_core::Call { body: OPENAI.read(Operation::Embed, body.into()).unwrap(), ..streamed("") };
+        let asked = maof_core::Call {
+            body: OPENAI.read(Incoming::json(Operation::Embed, body)).unwrap(),
+            ..streamed("")
+        };
         let (response, _) = endpoint.call(asked).await.unwrap().collect().await.unwrap();
         let maof_core::Answer::Embed(answer) = response.answer().unwrap() else { panic!("vectors") };
         let expect = ["one", "two"].map(|text| maof_testkit::upstream::vector(text, 8));

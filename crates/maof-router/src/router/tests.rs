@@ -65,9 +65,7 @@ fn target(text: &str) -> Target {
 fn call(to: Target, operation: Operation, grant: Grant) -> Call {
     let body = match operation {
         Operation::Chat => Body::from(ChatRequest::user("hello")),
-        Operation::Embed => {
-            Body::from(EmbedRequest { input: vec!["hello".into()], ..EmbedRequest::default() })
-        }
+        _ => Body::from(EmbedRequest { input: vec!["hello".into()], ..EmbedRequest::default() }),
     };
     let principal = Arc::new(Principal { grant, ..Principal::clone(&Principal::local()) });
     Call::new(CallId::from_uuid(Uuid::nil()), to, principal, body)

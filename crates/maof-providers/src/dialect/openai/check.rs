@@ -3,38 +3,19 @@
 
 use std::borrow::Cow;
 
-use maof_core::{Error, Result};
+use maof_core::Result;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::object::Object;
+use crate::dialect::field::{between, field, positive, wrong};
+use crate::dialect::object::Object;
+
 use super::wire::speaker_of;
 
 /// The most answers that may be asked for.
 const MOST_CHOICES: u64 = 128;
-
-/// The error of a field.
-pub(super) fn wrong(param: impl Into<Cow<'static, str>>, message: String) -> Error {
-    Error::invalid_request(message).param(param)
-}
-
-/// The value of a field, none when it is missing or null.
-///
-/// # Errors
-/// `invalid_request` naming the field when it is something else than `expected`.
-pub(super) fn field<'a, T: Deserialize<'a>>(
-    object: &Object<'a>,
-    name: &'static str,
-    expected: &str,
-) -> Result<Option<T>> {
-    let Some(raw) = object.get(name) else { return Ok(None) };
-    match serde_json::from_str(raw) {
-        Ok(value) => Ok(Some(value)),
-        Err(_) => Err(wrong(name, format!("`{name}` must be {expected}"))),
-    }
-}
 
 /// What is routed on, of a chat.
 pub(super) struct Chat {
@@ -69,15 +50,6 @@ pub(super) fn chat(object: &Object<'_>) -> Result<Chat> {
         max_output: new.or(old).map(|n| n.saturating_mul(choices.unwrap_or(1))),
         choices: choices.and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
     })
-}
-
-/// The model that the caller names.
-pub(super) fn model(object: &Object<'_>) -> Result<String> {
-    let model: Option<String> = field(object, "model", "a string")?;
-    match model {
-        Some(model) if !model.trim().is_empty() => Ok(model),
-        _ => Err(wrong("model", "`model` is missing: name an agent or an endpoint".to_owned())),
-    }
 }
 
 fn messages(object: &Object<'_>) -> Result<()> {
@@ -116,24 +88,6 @@ fn messages(object: &Object<'_>) -> Result<()> {
 /// `function` is OpenAI's former word for `tool`, and still travels.
 fn is_role(role: &str) -> bool {
     role == "function" || speaker_of(role).is_some()
-}
-
-fn between(object: &Object<'_>, name: &'static str, most: f64) -> Result<()> {
-    let expected = format!("a number from 0 to {most}");
-    match field::<f64>(object, name, &expected)? {
-        Some(value) if !(0.0..=most).contains(&value) => {
-            Err(wrong(name, format!("`{name}` must be {expected}, it is {value}")))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn positive(object: &Object<'_>, name: &'static str) -> Result<Option<u64>> {
-    let expected = "a whole number of at least 1";
-    match field::<u64>(object, name, expected)? {
-        Some(0) => Err(wrong(name, format!("`{name}` must be {expected}"))),
-        value => Ok(value),
-    }
 }
 
 /// A function that must be used is on offer. Other words for a choice are for the upstream to judge.

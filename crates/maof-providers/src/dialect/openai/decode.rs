@@ -4,34 +4,41 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use maof_core::{Answer, ChatAnswer, Choice, Dialect, EmbedAnswer, Error, Operation, Response, Result};
+use maof_core::{
+    Answer, Call, ChatAnswer, Choice, Content, Dialect, EmbedAnswer, Error, Operation, Response, Result,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::object::Object;
-use super::wire::{self, UsageCounts};
-use super::{error, message};
+use super::wire::{self, NAME, UsageCounts};
+use super::{media, message};
+use crate::dialect::object::Object;
+use crate::dialect::said;
 
 /// Checks an answer and takes from it what is routed, billed and logged; the bytes stay as they came.
-pub(super) fn decode(dialect: &'static dyn Dialect, operation: Operation, body: Bytes) -> Result<Response> {
-    let object = Object::parse(&body).map_err(malformed)?;
+pub(super) fn decode(dialect: &'static dyn Dialect, call: &Call, content: Content) -> Result<Response> {
+    let operation = call.operation();
+    if !matches!(operation, Operation::Chat | Operation::Embed) {
+        return media::decode(dialect, call, content);
+    }
+    let object = Object::parse(&content.bytes).map_err(malformed)?;
     if let Some(raw) = object.get("error") {
-        return Err(error::inside(raw));
+        return Err(said::inside(raw));
     }
     let finish = match operation {
         Operation::Chat => first_finish(&object)?,
-        Operation::Embed => {
+        _ => {
             check_vectors(&object)?;
             None
         }
     };
+    let finish = finish.as_deref().map(wire::finish_of);
     let usage = object.read::<UsageCounts>("usage").map(|counts| counts.usage());
     let (id, model) = (object.text("id"), object.text("model"));
-    let mut response = Response::wire(operation, dialect, body.clone());
+    let mut response = Response::wire(operation, dialect, content);
     response.usage = usage;
-    response.finish = finish.as_deref().map(wire::finish_of);
+    response.finish = finish;
     response.id = id;
     response.model = model;
     Ok(response)
@@ -68,10 +75,11 @@ fn check_vectors(object: &Object<'_>) -> Result<()> {
 }
 
 /// The typed answer.
-pub(super) fn answer(operation: Operation, body: &[u8]) -> Result<Answer> {
+pub(super) fn answer(operation: Operation, content: &Content) -> Result<Answer> {
     match operation {
-        Operation::Chat => chat(body).map(Answer::Chat),
-        Operation::Embed => embed(body).map(Answer::Embed),
+        Operation::Chat => chat(&content.bytes).map(Answer::Chat),
+        Operation::Embed => embed(&content.bytes).map(Answer::Embed),
+        _ => media::answer(operation, content),
     }
 }
 
@@ -106,7 +114,8 @@ fn chat(body: &[u8]) -> Result<ChatAnswer> {
             rest: choice.rest,
         })
     };
-    Ok(ChatAnswer { choices: body.choices.into_iter().map(choice).collect::<Result<_>>()?, rest: body.rest })
+    let choices = body.choices.into_iter().map(choice).collect::<Result<_>>()?;
+    Ok(ChatAnswer { choices, rest: body.rest, spoken: Some(NAME) })
 }
 
 #[derive(Deserialize)]

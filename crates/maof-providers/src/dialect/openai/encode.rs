@@ -2,26 +2,44 @@
 
 use bytes::Bytes;
 use maof_core::{
-    Body, Call, ChatRequest, EmbedRequest, Error, Message, Operation, Outgoing, OutputFormat, Result,
+    Ask, Body, Call, ChatRequest, EmbedRequest, Error, Message, Operation, Outgoing, OutputFormat, Result,
     Speaker, ToolChoice, ToolSpec, Wire,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::object::{Object, quoted};
 use super::wire::NAME;
-use super::{message, wire};
+use super::{OpenAi, media, message, wire};
+use crate::dialect::gate::{Gate, is_foreign};
+use crate::dialect::object::{Object, quoted};
+use crate::dialect::thinking;
 
-pub(super) fn encode(call: &Call, model: &str, limit: &str) -> Result<Outgoing> {
-    let body = match (&call.body, call.operation()) {
-        (Body::Wire(wire), _) if wire.dialect.name() == NAME => patched(wire, call, model)?,
-        (body, Operation::Chat) => chat(&*body.chat()?, call, model, limit)?,
-        (body, Operation::Embed) => embed(&*body.embed()?, model),
-    };
-    let path = match call.operation() {
-        Operation::Chat => "/chat/completions",
+pub(super) fn encode(call: &Call, ask: Ask<'_>, dialect: &OpenAi) -> Result<Outgoing> {
+    let gate = Gate::new(NAME, ask.unsupported);
+    match (&call.body, call.operation()) {
+        (_, Operation::Image | Operation::Transcribe | Operation::Speech) => {
+            media::encode(call, ask.model, gate)
+        }
+        (_, Operation::CountTokens) => {
+            Err(Error::invalid_request("the upstream that was chosen has no request that counts tokens"))
+        }
+        (Body::Wire(wire), operation) if wire.dialect.name() == NAME => {
+            let mut outgoing = Outgoing::json(path(operation), patched(wire, call, ask.model)?);
+            outgoing.headers.clone_from(&wire.headers);
+            Ok(outgoing)
+        }
+        (body, Operation::Chat) => chat(&*body.chat()?, call, ask.model, dialect, gate),
+        (body, Operation::Embed) => {
+            Ok(Outgoing::json(path(Operation::Embed), embed(&*body.embed()?, ask.model)))
+        }
+    }
+}
+
+const fn path(operation: Operation) -> &'static str {
+    match operation {
         Operation::Embed => "/embeddings",
-    };
-    Ok(Outgoing { path: path.to_owned(), body })
+        _ => "/chat/completions",
+    }
 }
 
 /// The caller's bytes, but for the model's name, usage in streams, and the agent's instructions.
@@ -55,49 +73,59 @@ fn instructions(call: &Call) -> Option<&str> {
     call.chosen.as_ref().and_then(|chosen| chosen.instructions.as_deref())
 }
 
-fn chat(chat: &ChatRequest, call: &Call, model: &str, limit: &str) -> Result<Bytes> {
+fn chat(chat: &ChatRequest, call: &Call, model: &str, dialect: &OpenAi, mut gate: Gate) -> Result<Outgoing> {
+    let foreign = is_foreign(chat.spoken, NAME);
     // What only the dialect knows goes first, so that it can override nothing.
-    let mut body = chat.rest.clone();
-    let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
-    put("model", model.into());
-    let standing = instructions(call).map(|text| Message::text(Speaker::System, text));
-    let messages = standing.iter().chain(&chat.messages).map(message::encode).map(serde_json::to_value);
-    let messages: Vec<Value> = messages
-        .collect::<Result<_, _>>()
-        .map_err(|e| Error::internal("a message cannot be written as JSON").because(e))?;
-    put("messages", messages.into());
+    let mut body = match foreign {
+        true => Map::new(),
+        false => chat.rest.clone(),
+    };
+    if foreign {
+        gate.conversation(chat)?;
+    }
+    put(&mut body, "model", Some(model));
+    let mut messages = Vec::with_capacity(chat.messages.len() + 1);
+    if let Some(text) = instructions(call) {
+        let standing = Message::text(Speaker::System, text);
+        messages.push(message::encode(&standing, false, "", &mut gate)?);
+    }
+    for (at, one) in chat.messages.iter().enumerate() {
+        messages.push(message::encode(one, foreign, &format!("messages[{at}]"), &mut gate)?);
+    }
+    put(&mut body, "messages", Some(messages));
     if !chat.tools.is_empty() {
-        put("tools", chat.tools.iter().map(tool).collect());
+        put(&mut body, "tools", Some(chat.tools.iter().map(tool).collect::<Vec<_>>()));
     }
-    if let Some(choice) = &chat.tool_choice {
-        put("tool_choice", tool_choice(choice));
+    put(&mut body, "tool_choice", chat.tool_choice.as_ref().map(tool_choice));
+    put(&mut body, "parallel_tool_calls", chat.parallel_tool_calls);
+    put(&mut body, "response_format", chat.output.as_ref().map(format));
+    put(&mut body, dialect.limit, chat.max_tokens);
+    put(&mut body, "temperature", chat.temperature);
+    put(&mut body, "top_p", chat.top_p);
+    match dialect.strict && foreign && chat.top_k.is_some() {
+        true => gate.cannot("top_k")?,
+        false => put(&mut body, "top_k", chat.top_k),
     }
-    if let Some(output) = &chat.output {
-        put("response_format", format(output));
-    }
-    if let Some(most) = chat.max_tokens {
-        put(limit, most.into());
-    }
-    if let Some(temperature) = chat.temperature {
-        put("temperature", temperature.into());
-    }
-    if let Some(top_p) = chat.top_p {
-        put("top_p", top_p.into());
-    }
-    if !chat.stop.is_empty() {
-        put("stop", json!(chat.stop));
-    }
-    if let Some(choices) = chat.choices {
-        put("n", choices.into());
-    }
-    if let Some(seed) = chat.seed {
-        put("seed", seed.into());
-    }
+    put(&mut body, "stop", (!chat.stop.is_empty()).then_some(&chat.stop));
+    put(&mut body, "n", chat.choices);
+    put(&mut body, "seed", chat.seed);
+    put(&mut body, "presence_penalty", chat.presence_penalty);
+    put(&mut body, "frequency_penalty", chat.frequency_penalty);
+    put(&mut body, "reasoning_effort", chat.thinking.as_ref().and_then(thinking::effort));
+    put(&mut body, "user", chat.user.as_ref());
     if call.stream {
-        put("stream", true.into());
-        put("stream_options", json!({"include_usage": true}));
+        put(&mut body, "stream", Some(true));
+        put(&mut body, "stream_options", Some(json!({"include_usage": true})));
     }
-    Ok(Value::Object(body).to_string().into())
+    let body = Value::Object(body).to_string();
+    Ok(Outgoing { dropped: gate.dropped(), ..Outgoing::json(path(Operation::Chat), body) })
+}
+
+/// Sets a field, unless there is nothing to set.
+fn put<T: Serialize>(body: &mut Map<String, Value>, name: &str, value: Option<T>) {
+    if let Some(value) = value {
+        body.insert(name.to_owned(), json!(value));
+    }
 }
 
 fn tool(tool: &ToolSpec) -> Value {

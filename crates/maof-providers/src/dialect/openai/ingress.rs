@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use maof_core::{
-    Body, ChatRequest, Dialect, EmbedRequest, Error, Operation, OutputFormat, Result, ToolChoice, ToolSpec,
-    Wire,
+    Body, ChatRequest, Dialect, EmbedRequest, Error, Incoming, Operation, OutputFormat, Result, Thinking,
+    ToolChoice, ToolSpec, Wire,
 };
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-use super::check::{self, field, wrong};
-use super::message;
-use super::object::Object;
-use super::wire::{self, OneOrMany};
+use super::wire::{self, NAME, OneOrMany};
+use super::{check, media, message};
+use crate::dialect::field::{self, field, keep, object, rest, unambiguous, wrong};
+use crate::dialect::object::Object;
 
 /// The fields that are about the exchange, or have a noun of their own. The others go into `rest`.
-const CHAT: [&str; 14] = [
+const CHAT: [&str; 20] = [
     "model",
     "messages",
     "stream",
@@ -25,55 +23,60 @@ const CHAT: [&str; 14] = [
     "max_completion_tokens",
     "temperature",
     "top_p",
+    "top_k",
     "stop",
     "n",
     "seed",
     "tools",
     "tool_choice",
     "response_format",
+    "presence_penalty",
+    "frequency_penalty",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "user",
 ];
 
-pub(super) fn read(dialect: &'static dyn Dialect, operation: Operation, body: Bytes) -> Result<Body> {
-    let body = unambiguous(body)?;
-    let object = object(&body)?;
-    let model = check::model(&object)?;
-    let chat = match operation {
-        Operation::Chat => Some(check::chat(&object)?),
-        Operation::Embed => {
-            check::embed(&object)?;
-            None
+pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<Body> {
+    let Incoming { operation, content_type, body, .. } = incoming;
+    let mut wire = match operation {
+        Operation::Transcribe => media::read_form(dialect, content_type, body)?,
+        Operation::Image | Operation::Speech => media::read(dialect, operation, body)?,
+        Operation::Chat | Operation::Embed => {
+            let body = unambiguous(body)?;
+            let object = object(&body)?;
+            let mut wire = Wire::new(dialect, operation, body.clone(), field::model(&object)?);
+            if operation == Operation::Embed {
+                check::embed(&object)?;
+                wire.max_output = Some(0);
+            } else {
+                let chat = check::chat(&object)?;
+                wire.stream = chat.stream;
+                wire.include_usage = chat.include_usage;
+                wire.max_output = chat.max_output;
+                wire.choices = chat.choices;
+            }
+            wire
+        }
+        Operation::CountTokens => {
+            return Err(Error::invalid_request("this dialect has no request that counts tokens"));
         }
     };
-    let mut wire = Wire::new(dialect, operation, body.clone(), model);
-    match chat {
-        Some(chat) => {
-            wire.stream = chat.stream;
-            wire.include_usage = chat.include_usage;
-            wire.max_output = chat.max_output;
-            wire.choices = chat.choices;
-        }
-        None => wire.max_output = Some(0),
-    }
+    wire.headers = incoming.headers;
     Ok(Body::Wire(Arc::new(wire)))
 }
 
-fn object(body: &[u8]) -> Result<Object<'_>> {
-    Object::parse(body)
-        .map_err(|e| Error::invalid_request(format!("the body must be a well-formed JSON object: {e}")))
-}
-
-/// The same body without any name twice: otherwise we might check one value and the upstream obey the other.
-fn unambiguous(body: Bytes) -> Result<Bytes> {
-    if !object(&body)?.is_ambiguous() {
-        return Ok(body);
+/// A request in MAOF's words.
+pub(super) fn body(wire: &Wire) -> Result<Body> {
+    match wire.operation {
+        Operation::Chat => chat(&wire.bytes).map(Body::from),
+        Operation::Embed => embed(&wire.bytes).map(Body::from),
+        _ => media::decode_body(wire),
     }
-    let value: Value = serde_json::from_slice(&body)
-        .map_err(|e| Error::invalid_request(format!("the body must be a well-formed JSON object: {e}")))?;
-    Ok(value.to_string().into())
 }
 
 /// The conversation in full.
-pub(super) fn chat(body: &[u8]) -> Result<ChatRequest> {
+fn chat(body: &[u8]) -> Result<ChatRequest> {
     let object = object(body)?;
     check::chat(&object)?;
     let messages: Vec<&RawValue> = field(&object, "messages", "an array")?.unwrap_or_default();
@@ -81,9 +84,13 @@ pub(super) fn chat(body: &[u8]) -> Result<ChatRequest> {
         let at = format!("messages[{at}]");
         let message: wire::Message = serde_json::from_str(raw.get())
             .map_err(|e| wrong(at.clone(), format!("`{at}` is malformed: {e}")))?;
-        message::decode(message, |why| wrong(at.clone(), why.to_owned()))
+        message::decode(message, |why| wrong(at.clone(), why))
     });
-    let mut chat = ChatRequest { messages: messages.collect::<Result<_>>()?, ..ChatRequest::default() };
+    let mut chat = ChatRequest {
+        messages: messages.collect::<Result<_>>()?,
+        spoken: Some(NAME),
+        ..ChatRequest::default()
+    };
     let limit = "a whole number of at least 1";
     chat.max_tokens = match field(&object, "max_completion_tokens", limit)? {
         Some(most) => Some(most),
@@ -95,7 +102,19 @@ pub(super) fn chat(body: &[u8]) -> Result<ChatRequest> {
     chat.seed = field(&object, "seed", "a whole number")?;
     let stop: Option<OneOrMany> = field(&object, "stop", "a text or an array of texts")?;
     chat.stop = stop.map(OneOrMany::into_vec).unwrap_or_default();
+    chat.presence_penalty = field(&object, "presence_penalty", "a number")?;
+    chat.frequency_penalty = field(&object, "frequency_penalty", "a number")?;
+    chat.parallel_tool_calls = field(&object, "parallel_tool_calls", "true or false")?;
+    chat.user = field(&object, "user", "a string")?;
     chat.rest = rest(&object, &CHAT)?;
+    // Servers that know it take a whole number, some of them less than 0 for none.
+    match object.read("top_k") {
+        Some(top_k) => chat.top_k = Some(top_k),
+        None => keep(&object, "top_k", &mut chat.rest)?,
+    }
+    if let Some(effort) = field(&object, "reasoning_effort", "a string")? {
+        chat.thinking = Some(Thinking { effort: Some(effort), ..Thinking::default() });
+    }
     tools(&object, &mut chat)?;
     Ok(chat)
 }
@@ -149,7 +168,7 @@ fn output(format: wire::Format) -> OutputFormat {
 }
 
 /// The texts to embed.
-pub(super) fn embed(body: &[u8]) -> Result<EmbedRequest> {
+fn embed(body: &[u8]) -> Result<EmbedRequest> {
     let object = object(body)?;
     check::embed(&object)?;
     let input: Option<OneOrMany> =
@@ -159,21 +178,4 @@ pub(super) fn embed(body: &[u8]) -> Result<EmbedRequest> {
         dimensions: field(&object, "dimensions", "a whole number of at least 1")?,
         rest: rest(&object, &["model", "input", "dimensions"])?,
     })
-}
-
-fn rest(object: &Object<'_>, known: &[&str]) -> Result<Map<String, Value>> {
-    let mut rest = Map::new();
-    for name in object.names().filter(|name| !known.contains(name)) {
-        keep(object, name, &mut rest)?;
-    }
-    Ok(rest)
-}
-
-fn keep(object: &Object<'_>, name: &str, rest: &mut Map<String, Value>) -> Result<()> {
-    if let Some(raw) = object.raw(name) {
-        let value = serde_json::from_str(raw)
-            .map_err(|e| wrong(name.to_owned(), format!("`{name}` cannot be read: {e}")))?;
-        rest.insert(name.to_owned(), value);
-    }
-    Ok(())
 }

@@ -4,22 +4,22 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use maof_core::{
-    Answer, Body, Call, ChatAnswer, Choice, Delta, EmbedAnswer, Encoder, Envelope, Error, Event, Finish,
-    Response, Result, Usage,
+    Answer, Body, Call, ChatAnswer, Choice, Content, Delta, EmbedAnswer, Encoder, Envelope, Error, Event,
+    Finish, Part, Response, Result, Usage,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::object::Object;
 use super::wire::{NAME, UsageCounts, finish_word};
-use super::{error, message};
+use super::{error, media, message};
+use crate::dialect::gate::{Gate, is_foreign};
+use crate::dialect::object::Object;
 
 /// A whole reply.
-pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Result<Bytes> {
-    if let Some(bytes) = reply.bytes_of(NAME) {
-        return Ok(bytes.clone());
+pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Result<Content> {
+    if let Some(content) = reply.content_of(NAME) {
+        return Ok(content.clone());
     }
     let named = |given: &Option<String>, own: &str| match given {
         Some(given) if !given.is_empty() => given.clone(),
@@ -28,7 +28,10 @@ pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Resu
     let model = named(&reply.model, &envelope.model);
     let body = match reply.answer()? {
         Answer::Chat(answer) => {
-            let mut body = answer.rest.clone();
+            let mut body = match is_foreign(answer.spoken, NAME) {
+                true => Map::new(),
+                false => answer.rest.clone(),
+            };
             body.insert("id".to_owned(), named(&reply.id, &envelope.id).into());
             body.insert("object".to_owned(), "chat.completion".into());
             body.insert("created".to_owned(), envelope.created.into());
@@ -46,15 +49,21 @@ pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Resu
                 "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
             })
         }
+        other => return media::encode_reply(other, reply, envelope),
     };
-    Ok(body.to_string().into())
+    Ok(Content::json(body.to_string()))
 }
 
 fn choices(answer: &ChatAnswer) -> Result<Value> {
+    let foreign = is_foreign(answer.spoken, NAME);
     let choice = |(index, choice): (usize, &Choice)| {
-        let message = serde_json::to_value(message::encode(&choice.message))
+        let message = message::encode(&choice.message, foreign, "", &mut Gate::of_answer(NAME))?;
+        let message = serde_json::to_value(message)
             .map_err(|e| Error::internal("an answer cannot be written as JSON").because(e))?;
-        let mut body = choice.rest.clone();
+        let mut body = match foreign {
+            true => Map::new(),
+            false => choice.rest.clone(),
+        };
         body.insert("index".to_owned(), index.into());
         body.insert("message".to_owned(), message);
         body.insert("finish_reason".to_owned(), json!(choice.finish.as_ref().map(finish_word)));
@@ -71,7 +80,7 @@ fn wants_base64(call: &Call) -> bool {
             object.and_then(|object| object.text("encoding_format")).as_deref() == Some("base64")
         }
         Body::Embed(embed) => embed.rest.get("encoding_format").and_then(Value::as_str) == Some("base64"),
-        Body::Chat(_) => false,
+        _ => false,
     }
 }
 
@@ -99,6 +108,8 @@ struct Told {
     begun: bool,
     finished: bool,
     calls: usize,
+    /// What was thought since the last signature.
+    thought: String,
 }
 
 #[derive(Serialize)]
@@ -168,9 +179,24 @@ impl Chunks {
                 }
             }
             Delta::Text { choice, text } => self.say(*choice, "content", json!(text), out),
-            Delta::Reasoning { choice, text } => self.say(*choice, "reasoning_content", json!(text), out),
-            Delta::ToolCall { choice, index, id, name, arguments } => {
-                let call = self.call(*choice, *index, id.as_deref(), name.as_deref(), arguments);
+            Delta::Refusal { choice, text } => self.say(*choice, "refusal", json!(text), out),
+            Delta::Reasoning { choice, text } => {
+                self.told(*choice).thought.push_str(text);
+                self.say(*choice, "reasoning_content", json!(text), out);
+            }
+            Delta::Signature { choice, signature } => {
+                let text = std::mem::take(&mut self.told(*choice).thought);
+                let part = Part::Reasoning { text, signature: Some(signature.clone()) };
+                self.part(*choice, &part, out);
+            }
+            Delta::Part { choice, part } => self.part(*choice, part, out),
+            // The dialect has one text.
+            Delta::Next { .. } => {}
+            Delta::ToolCall { choice, index, id, name, arguments, signature } => {
+                let mut call = self.call(*choice, *index, id.as_deref(), name.as_deref(), arguments);
+                if let Some(signature) = signature {
+                    call["extra_content"] = json!({"google": {"thought_signature": signature}});
+                }
                 self.say(*choice, "tool_calls", json!([call]), out);
             }
             Delta::Finish { choice, reason } => {
@@ -182,6 +208,25 @@ impl Chunks {
                 }
             }
             Delta::Usage(usage) => self.usage = Some(*usage),
+        }
+    }
+
+    /// A part that comes as a whole.
+    fn part(&mut self, choice: u32, part: &Part, out: &mut Vec<u8>) {
+        match part {
+            Part::Text { text } => self.say(choice, "content", json!(text), out),
+            Part::ToolCall(call) => {
+                let index = self.told(choice).calls;
+                self.told(choice).calls += 1;
+                let mut call = message::encode_call(call);
+                call["index"] = index.into();
+                self.say(choice, "tool_calls", json!([call]), out);
+            }
+            thought => {
+                if let Some(details) = message::details(&[thought]) {
+                    self.say(choice, "reasoning_details", details, out);
+                }
+            }
         }
     }
 

@@ -1,13 +1,13 @@
 //! A fold over the frames of a streamed chat: each is checked, and what it adds is told; its bytes pass on.
 
 use bytes::Bytes;
-use maof_core::{Decoder, Delta, Error, Event, Frame, Result};
+use maof_core::{Decoder, Delta, Error, Event, Frame, Part, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::error;
 use super::wire::{self, NAME, UsageCounts};
+use crate::dialect::said;
 
 /// Choices that a stream may have, and calls that a choice may have.
 const MOST: usize = 1024;
@@ -67,6 +67,8 @@ struct ChunkDelta<'a> {
     reasoning_content: Option<&'a RawValue>,
     #[serde(borrow, default)]
     reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_details: Option<&'a RawValue>,
     #[serde(default)]
     refusal: Option<String>,
     #[serde(borrow, default)]
@@ -81,6 +83,8 @@ struct ChunkCall<'a> {
     id: Option<String>,
     #[serde(borrow, default)]
     function: Option<ChunkFunction<'a>>,
+    #[serde(default)]
+    extra_content: Value,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +106,7 @@ impl Decoder for Fold {
             return Ok(None);
         }
         if name == Some("error") && !text.contains("\"error\"") {
-            return Err(error::inside(text));
+            return Err(said::inside(text));
         }
         let deltas = match serde_json::from_str::<Chunk<'_>>(text) {
             Ok(chunk) => self.chunk(chunk)?,
@@ -114,6 +118,10 @@ impl Decoder for Fold {
             }
         };
         Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }))
+    }
+
+    fn is_over(&self) -> bool {
+        self.terminated
     }
 
     fn close(&mut self) -> Result<Option<Event>> {
@@ -140,7 +148,7 @@ fn text(raw: Option<&RawValue>) -> Option<String> {
 impl Fold {
     fn chunk(&mut self, chunk: Chunk<'_>) -> Result<Vec<Delta>> {
         if let Some(raw) = chunk.error {
-            return Err(error::inside(raw.get()));
+            return Err(said::inside(raw.get()));
         }
         let mut deltas = Vec::with_capacity(2);
         if !self.started {
@@ -179,9 +187,10 @@ impl Fold {
             if let Some(text) = text(delta.reasoning_content).or_else(|| text(delta.reasoning)) {
                 deltas.push(Delta::Reasoning { choice: number, text });
             }
+            sealed(delta.reasoning_details, number, deltas);
             content(delta.content, number, deltas)?;
             if let Some(text) = delta.refusal.filter(|text| !text.is_empty()) {
-                deltas.push(Delta::Text { choice: number, text });
+                deltas.push(Delta::Refusal { choice: number, text });
             }
             for call in delta.tool_calls.unwrap_or_default() {
                 deltas.push(seen.call(number, call)?);
@@ -192,6 +201,24 @@ impl Fold {
             deltas.push(Delta::Finish { choice: number, reason: wire::finish_of(&word) });
         }
         Ok(())
+    }
+}
+
+/// The signature over thoughts, and thoughts that are sealed, as OpenRouter made them known. The thoughts
+/// themselves are told in fields of their own.
+fn sealed(raw: Option<&RawValue>, choice: u32, deltas: &mut Vec<Delta>) {
+    let Some(raw) = raw else { return };
+    let details: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+    for detail in details {
+        let text = |name: &str| detail[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        if let Some(signature) = text("signature") {
+            deltas.push(Delta::Signature { choice, signature });
+        }
+        if detail["type"] == "reasoning.encrypted"
+            && let Some(data) = text("data")
+        {
+            deltas.push(Delta::Part { choice, part: Box::new(Part::Redacted { data }) });
+        }
     }
 }
 
@@ -239,7 +266,9 @@ impl Seen {
             Some(json) => json.to_owned(),
             None => String::new(),
         };
-        Ok(Delta::ToolCall { choice, index: at as u32, id, name, arguments })
+        let signature = call.extra_content.pointer("/google/thought_signature").and_then(Value::as_str);
+        let signature = signature.map(str::to_owned);
+        Ok(Delta::ToolCall { choice, index: at as u32, id, name, arguments, signature })
     }
 
     /// Which of the calls so far is meant; none means that a new one begins.

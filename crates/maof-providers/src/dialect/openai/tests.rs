@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use maof_core::{
-    Answer, Body, Call, CallId, ChatAnswer, ChatRequest, Chosen, DecisionId, Delta, Dialect, EmbedAnswer,
-    EmbedRequest, Envelope, Error, ErrorKind, Event, Finish, Name, Operation, Origin, OutputFormat,
-    Principal, Response, Result, Retry, Target, ToolChoice, Unit, Usage,
+    Answer, Ask, Body, Call, CallId, ChatAnswer, ChatRequest, Chosen, Content, DecisionId, Delta, Dialect,
+    EmbedAnswer, EmbedRequest, Envelope, Error, ErrorKind, Event, Finish, Incoming, Name, Operation, Origin,
+    OutputFormat, Principal, Response, Result, Retry, Target, ToolChoice, Unit, Unsupported, Usage, Wire,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,12 +16,22 @@ mod errors;
 mod streams;
 
 fn read(body: &Value) -> Result<Body> {
-    OPENAI.read(Operation::Chat, body.to_string().into())
+    OPENAI.read(Incoming::json(Operation::Chat, body.to_string()))
 }
 
 pub(super) fn call(body: Body) -> Call {
     let id = CallId::from_uuid(uuid::Uuid::nil());
     Call::new(id, Target::Name(Name::new("a").unwrap()), Principal::local(), body)
+}
+
+/// A call of an operation, of which only that matters.
+fn asked(operation: Operation) -> Call {
+    let wire = Wire::new(&OPENAI, operation, "{}".into(), "m".to_owned());
+    call(Body::Wire(Arc::new(wire)))
+}
+
+fn ask(model: &str) -> Ask<'_> {
+    Ask { model, unsupported: Unsupported::Refuse }
 }
 
 fn value(bytes: &[u8]) -> Value {
@@ -72,7 +82,7 @@ fn bad_embeddings_are_refused_naming_the_field() {
     let check = |change: Value, field: &str| {
         let mut body = json!({"model": "m", "input": "x"});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        let error = OPENAI.read(Operation::Embed, body.to_string().into()).expect_err(field);
+        let error = OPENAI.read(Incoming::json(Operation::Embed, body.to_string())).expect_err(field);
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidRequest, Some(field)));
     };
     check(json!({"input": null}), "input");
@@ -80,14 +90,14 @@ fn bad_embeddings_are_refused_naming_the_field() {
     check(json!({"input": {"a": 1}}), "input");
     check(json!({"dimensions": 0}), "dimensions");
     check(json!({"encoding_format": "binary"}), "encoding_format");
-    let tokens = OPENAI.read(Operation::Embed, r#"{"model":"m","input":[[1,2]]}"#.into()).unwrap();
+    let tokens = OPENAI.read(Incoming::json(Operation::Embed, r#"{"model":"m","input":[[1,2]]}"#)).unwrap();
     assert_eq!(tokens.embed().unwrap_err().field(), Some("input"), "only a provider knows its tokens");
 }
 
 #[test]
 fn a_malformed_body_is_the_callers_fault() {
     for body in ["", "{", "[]", "{\"model\":", "\"x\"", "nul", "{\"model\":\"m\"}}"] {
-        let error = OPENAI.read(Operation::Chat, body.into()).unwrap_err();
+        let error = OPENAI.read(Incoming::json(Operation::Chat, body)).unwrap_err();
         assert_eq!((error.kind(), error.field()), (ErrorKind::InvalidRequest, None), "{body}");
     }
 }
@@ -110,19 +120,19 @@ fn what_is_routed_on_is_read() {
 #[test]
 fn a_name_that_comes_twice_means_one_thing_to_us_and_to_the_upstream() {
     let twice = r#"{"model":"cheap","messages":[{"role":"user","content":"x"}],"mod\u0065l":"dear"}"#;
-    let body = OPENAI.read(Operation::Chat, twice.into()).unwrap();
+    let body = OPENAI.read(Incoming::json(Operation::Chat, twice)).unwrap();
     let Body::Wire(wire) = &body else { panic!("a wire") };
     assert_eq!(wire.model, "dear");
-    let sent = OPENAI.encode(&call(body.clone()), "upstream").unwrap();
+    let sent = OPENAI.encode(&call(body.clone()), ask("upstream")).unwrap();
     assert_eq!(std::str::from_utf8(&sent.body).unwrap().matches("model").count(), 1);
 }
 
 #[test]
 fn bytes_of_the_same_dialect_are_patched_and_nothing_else() {
     let text = r#"{ "x" : 1e2, "messages":[ {"role":"user","content":"é"}], "model" : "a","stream":true }"#;
-    let mut asked = call(OPENAI.read(Operation::Chat, text.into()).unwrap());
+    let mut asked = call(OPENAI.read(Incoming::json(Operation::Chat, text)).unwrap());
     asked.stream = true;
-    let sent = OPENAI.encode(&asked, "b").unwrap();
+    let sent = OPENAI.encode(&asked, ask("b")).unwrap();
     let expect = r#"{ "x" : 1e2, "messages":[ {"role":"user","content":"é"}], "model" : "b","stream":true ,"stream_options":{"include_usage":true}}"#;
     assert_eq!((sent.path.as_str(), &sent.body[..]), ("/chat/completions", expect.as_bytes()));
     let name = Name::new("a").unwrap();
@@ -135,7 +145,7 @@ fn bytes_of_the_same_dialect_are_patched_and_nothing_else() {
         instead_of: None,
     }));
     asked.stream = false;
-    let sent = value(&OPENAI.encode(&asked, "b").unwrap().body);
+    let sent = value(&OPENAI.encode(&asked, ask("b")).unwrap().body);
     assert_eq!(sent["messages"][0], json!({"role": "system", "content": "Be \"terse\"."}));
     assert_eq!((sent["messages"][1]["role"].as_str(), sent["stream"].as_bool()), (Some("user"), Some(false)));
 }
@@ -148,10 +158,10 @@ fn other_options_of_the_stream_are_kept() {
     });
     let mut asked = call(read(&body).unwrap());
     asked.stream = true;
-    let sent = value(&OPENAI.encode(&asked, "m").unwrap().body);
+    let sent = value(&OPENAI.encode(&asked, ask("m")).unwrap().body);
     assert_eq!(sent["stream_options"], json!({"include_usage": true, "include_obfuscation": false}));
     asked.stream = false;
-    assert_eq!(value(&OPENAI.encode(&asked, "m").unwrap().body)["stream_options"], Value::Null);
+    assert_eq!(value(&OPENAI.encode(&asked, ask("m")).unwrap().body)["stream_options"], Value::Null);
 }
 
 #[test]
@@ -165,16 +175,16 @@ fn a_request_of_our_own_is_written_in_full() {
     chat.rest.insert("user".to_owned(), json!("u"));
     chat.rest.insert("model".to_owned(), json!("not this one"));
     let asked = call(Body::from(chat));
-    let sent = value(&OPENAI.encode(&asked, "m").unwrap().body);
+    let sent = value(&OPENAI.encode(&asked, ask("m")).unwrap().body);
     let expect = json!({
         "model": "m", "messages": [{"role": "user", "content": "hi"}], "max_completion_tokens": 9,
         "temperature": 0.1, "stop": ["END"], "user": "u", "response_format": {"type": "json_object"},
         "tool_choice": {"type": "function", "function": {"name": "f"}},
     });
     assert_eq!(sent, expect);
-    assert_eq!(value(&COMPATIBLE.encode(&asked, "m").unwrap().body)["max_tokens"], 9);
+    assert_eq!(value(&COMPATIBLE.encode(&asked, ask("m")).unwrap().body)["max_tokens"], 9);
     let texts = EmbedRequest { input: vec!["a".to_owned()], dimensions: Some(2), ..EmbedRequest::default() };
-    let sent = OPENAI.encode(&call(Body::from(texts)), "e").unwrap();
+    let sent = OPENAI.encode(&call(Body::from(texts)), ask("e")).unwrap();
     assert_eq!(sent.path, "/embeddings");
     assert_eq!(value(&sent.body), json!({"model": "e", "input": ["a"], "dimensions": 2}));
 }
@@ -183,8 +193,11 @@ fn a_request_of_our_own_is_written_in_full() {
 fn usage_is_split_into_disjoint_classes_that_sum_to_the_total() {
     let check = |usage: Value, expect: [u64; 4]| {
         let body = json!({"choices": [{"message": {}, "finish_reason": "stop"}], "usage": usage});
-        let usage =
-            OPENAI.decode(Operation::Chat, body.to_string().into()).unwrap().usage.unwrap_or_default();
+        let usage = OPENAI
+            .decode(&asked(Operation::Chat), Content::json(body.to_string()))
+            .unwrap()
+            .usage
+            .unwrap_or_default();
         let got = [Unit::Input, Unit::CachedInput, Unit::Output, Unit::Reasoning].map(|unit| usage.get(unit));
         assert_eq!(got, expect, "{body}");
     };
@@ -206,7 +219,7 @@ fn an_answer_that_is_none_is_refused() {
     let chat =
         ["", "{", "null", "{}", r#"{"choices":[]}"#, r#"{"choices":[{"index":0}]}"#, r#"{"choices":7}"#];
     let check = |operation, body: &str| {
-        let error = OPENAI.decode(operation, body.to_owned().into()).unwrap_err();
+        let error = OPENAI.decode(&asked(operation), Content::json(body.to_owned())).unwrap_err();
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Protocol, Retry::Here), "{body}");
     };
     chat.into_iter().for_each(|body| check(Operation::Chat, body));
@@ -215,7 +228,8 @@ fn an_answer_that_is_none_is_refused() {
 
 #[test]
 fn vectors_are_written_as_the_caller_asked() {
-    let mut response = Response::embed(EmbedAnswer { vectors: vec![vec![0.5, -1.25], vec![2.0, 0.1]] });
+    let mut response =
+        Response::typed(Answer::Embed(EmbedAnswer { vectors: vec![vec![0.5, -1.25], vec![2.0, 0.1]] }));
     response.usage = Some(Usage::default().with(Unit::Input, 3));
     let envelope = Envelope { model: "e".to_owned(), ..Envelope::default() };
     let check = |format: Option<&str>, first: Value| {
@@ -223,9 +237,9 @@ fn vectors_are_written_as_the_caller_asked() {
         if let Some(format) = format {
             body["encoding_format"] = json!(format);
         }
-        let asked = call(OPENAI.read(Operation::Embed, body.to_string().into()).unwrap());
+        let asked = call(OPENAI.read(Incoming::json(Operation::Embed, body.to_string())).unwrap());
         let bytes = OPENAI.encode_reply(&asked, &response, &envelope).unwrap();
-        let reply = value(&bytes);
+        let reply = value(&bytes.bytes);
         assert_eq!((&reply["data"][0]["embedding"], &reply["data"][1]["index"]), (&first, &json!(1)));
         assert_eq!(reply["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}));
         let back = OPENAI.decode_answer(Operation::Embed, &bytes).unwrap();
@@ -254,7 +268,7 @@ fn an_answer_of_our_own_bears_the_envelopes_id_and_model() {
             "prompt_tokens_details": {"cached_tokens": 1},
         },
     });
-    assert_eq!(value(&reply), expect);
+    assert_eq!(value(&reply.bytes), expect);
     let Answer::Chat(back) = OPENAI.decode_answer(Operation::Chat, &reply).unwrap() else { panic!("a chat") };
     assert_eq!(back.choices[0].finish, Some(Finish::Stop));
     assert_eq!(back.plain_text(), "hi");
@@ -270,11 +284,13 @@ proptest! {
             let mut decoder = OPENAI.decoder(&call(Body::from(ChatRequest::user("x"))));
             let _ = decoder.frame(None, &bytes, bytes.clone().into());
             let _ = (decoder.close(), OPENAI.decode_error(400, &bytes));
-            let _ = (OPENAI.decode_chat(&bytes), OPENAI.decode_embed(&bytes));
-            for operation in [Operation::Chat, Operation::Embed] {
-                let _ = OPENAI.decode(operation, bytes.clone().into());
-                let _ = OPENAI.decode_answer(operation, &bytes);
-                let _ = OPENAI.read(operation, bytes.clone().into());
+            for operation in Operation::ALL {
+                let content = Content::json(bytes.clone());
+                let _ = OPENAI.decode_answer(operation, &content);
+                let _ = OPENAI.decode(&asked(operation), content);
+                if let Ok(body) = OPENAI.read(Incoming::json(operation, bytes.clone())) {
+                    let _ = body.typed();
+                }
             }
         }
     }

@@ -43,6 +43,9 @@ pub(super) struct ToolCall {
     #[serde(rename = "type", default = "function")]
     pub(super) kind: String,
     pub(super) function: Function,
+    /// What only its provider knows, such as Google's signature.
+    #[serde(default)]
+    pub(super) extra_content: Value,
 }
 
 fn function() -> String {
@@ -148,12 +151,19 @@ pub(super) struct UsageCounts {
 pub(super) struct PromptDetails {
     #[serde(default)]
     pub(super) cached_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) audio_tokens: Option<u64>,
+    /// As OpenRouter tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) cache_write_tokens: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct CompletionDetails {
     #[serde(default)]
     pub(super) reasoning_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) audio_tokens: Option<u64>,
 }
 
 impl UsageCounts {
@@ -161,34 +171,55 @@ impl UsageCounts {
     pub(super) fn usage(&self) -> Usage {
         let prompt = self.prompt_tokens.or(self.total_tokens).unwrap_or(0);
         let completion = self.completion_tokens.unwrap_or(0);
-        let cached =
-            self.prompt_tokens_details.as_ref().and_then(|d| d.cached_tokens).unwrap_or(0).min(prompt);
+        let details = self.prompt_tokens_details.as_ref();
+        // Each class out of what the ones before it left, so that they stay disjoint whatever is told.
+        let mut left = prompt;
+        let mut take = |told: Option<u64>| {
+            let taken = told.unwrap_or(0).min(left);
+            left -= taken;
+            taken
+        };
+        let cached = take(details.and_then(|d| d.cached_tokens));
+        let written = take(details.and_then(|d| d.cache_write_tokens));
+        let heard = take(details.and_then(|d| d.audio_tokens));
         // Some providers count reasoning beside the completion, and only the total tells.
         let beside = match (self.prompt_tokens, self.completion_tokens, self.total_tokens) {
             (Some(p), Some(c), Some(total)) => total.saturating_sub(p.saturating_add(c)),
             _ => 0,
         };
         let output = completion.saturating_add(beside);
-        let told = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens).unwrap_or(0);
+        let details = self.completion_tokens_details.as_ref();
+        let told = details.and_then(|d| d.reasoning_tokens).unwrap_or(0);
         let reasoning = told.max(beside).min(output);
+        let spoken = details.and_then(|d| d.audio_tokens).unwrap_or(0).min(output - reasoning);
         Usage::default()
-            .with(Unit::Input, prompt - cached)
+            .with(Unit::Input, left)
             .with(Unit::CachedInput, cached)
-            .with(Unit::Output, output - reasoning)
+            .with(Unit::CacheWrite, written)
+            .with(Unit::AudioInput, heard)
+            .with(Unit::Output, output - reasoning - spoken)
             .with(Unit::Reasoning, reasoning)
+            .with(Unit::AudioOutput, spoken)
     }
 
     /// As a caller is told.
     pub(super) fn of(usage: &Usage) -> Self {
         let some = |n: u64| (n > 0).then_some(n);
+        let cached = usage.get(Unit::CachedInput);
+        let written = usage.get(Unit::CacheWrite).saturating_add(usage.get(Unit::CacheWriteLong));
+        let heard = usage.get(Unit::AudioInput).saturating_add(usage.get(Unit::CachedAudio));
+        let (reasoning, spoken) = (usage.get(Unit::Reasoning), usage.get(Unit::AudioOutput));
         UsageCounts {
             prompt_tokens: Some(usage.input_tokens()),
             completion_tokens: Some(usage.output_tokens()),
             total_tokens: Some(usage.total_tokens()),
-            prompt_tokens_details: some(usage.get(Unit::CachedInput))
-                .map(|n| PromptDetails { cached_tokens: Some(n) }),
-            completion_tokens_details: some(usage.get(Unit::Reasoning))
-                .map(|n| CompletionDetails { reasoning_tokens: Some(n) }),
+            prompt_tokens_details: (cached + written + heard > 0).then(|| PromptDetails {
+                cached_tokens: Some(cached),
+                audio_tokens: some(heard),
+                cache_write_tokens: some(written),
+            }),
+            completion_tokens_details: (reasoning + spoken > 0)
+                .then(|| CompletionDetails { reasoning_tokens: Some(reasoning), audio_tokens: some(spoken) }),
         }
     }
 }

@@ -146,7 +146,7 @@ fn thoughts_and_parts_are_understood() {
 
 fn written(events: &[Event], include_usage: bool) -> Vec<Value> {
     let envelope = Envelope { id: "id".to_owned(), model: "agent".to_owned(), created: 7, include_usage };
-    let mut encoder = OPENAI.encoder(envelope);
+    let mut encoder = OPENAI.encoder(&asked(Operation::Chat), envelope);
     let mut out = Vec::new();
     events.iter().for_each(|event| encoder.event(event, &mut out));
     encoder.finish(&mut out);
@@ -190,6 +190,7 @@ fn a_tool_call_of_our_own_is_named_once() {
         id: id.map(str::to_owned),
         name: name.map(str::to_owned),
         arguments: arguments.to_owned(),
+        signature: None,
     };
     let chunks = written(&own(vec![piece(Some("a"), Some("f"), "{"), piece(Some("a"), None, "}")]), false);
     let calls: Vec<&Value> = chunks.iter().map(|c| &c["choices"][0]["delta"]["tool_calls"][0]).collect();
@@ -206,7 +207,9 @@ fn usage_beside_choices_is_taken_out_for_those_who_did_not_ask() {
     let event = decoder.frame(None, payload.as_bytes(), raw.clone().into()).unwrap().unwrap();
     let written = |include_usage| {
         let mut out = Vec::new();
-        OPENAI.encoder(Envelope { include_usage, ..Envelope::default() }).event(&event, &mut out);
+        OPENAI
+            .encoder(&asked(Operation::Chat), Envelope { include_usage, ..Envelope::default() })
+            .event(&event, &mut out);
         String::from_utf8(out).unwrap()
     };
     assert_eq!(written(true), raw);
@@ -218,7 +221,9 @@ fn usage_beside_choices_is_taken_out_for_those_who_did_not_ask() {
 #[test]
 fn an_error_after_the_first_byte_has_no_proper_ending() {
     let mut out = Vec::new();
-    OPENAI.encoder(Envelope::default()).error(&Error::unavailable("the upstream failed"), &mut out);
+    OPENAI
+        .encoder(&asked(Operation::Chat), Envelope::default())
+        .error(&Error::unavailable("the upstream failed"), &mut out);
     let text = String::from_utf8(out).unwrap();
     let data = text.strip_prefix("data: ").and_then(|text| text.strip_suffix("\n\n")).unwrap();
     assert_eq!(value(data.as_bytes())["error"]["code"], "unavailable");

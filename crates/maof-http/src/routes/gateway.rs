@@ -1,4 +1,5 @@
-//! The OpenAI-compatible gateway.
+//! The gateway: the doors at which callers speak a provider's dialect. A door is a dialect and an operation;
+//! everything behind it is the same.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -7,54 +8,88 @@ use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use maof::Maof;
-use maof_core::{Body, Call, End, Error, Head, Name, Operation, Parts, Result, Target};
+use maof::{Maof, dialects};
+use maof_core::{
+    Body, Call, Dialect, End, Error, Head, Header, Incoming, Name, Operation, Parts, Result, Target,
+};
 use serde_json::json;
 
 use super::{openai_error, unreadable};
 use crate::auth;
 use crate::body::frames;
 use crate::dto::dollars;
+use crate::error::dialect_error;
 
-/// `POST /v1/chat/completions`.
-pub(super) async fn chat(
-    State(maof): State<Maof>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    answer(&maof, Operation::Chat, &headers, body).await
+/// Fields left out that a header names at most, and how long each may be.
+const DROPPED: (usize, usize) = (32, 128);
+
+/// What a path asks for.
+#[derive(Clone, Debug)]
+struct Door {
+    dialect: &'static dyn Dialect,
+    operation: Operation,
+    /// The model, where the path names it.
+    model: Option<String>,
+    /// Whether a stream is wanted, where the path says it.
+    stream: Option<bool>,
 }
 
-/// `POST /v1/embeddings`.
-pub(super) async fn embeddings(
-    State(maof): State<Maof>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    answer(&maof, Operation::Embed, &headers, body).await
+impl Door {
+    const fn new(dialect: &'static dyn Dialect, operation: Operation) -> Self {
+        Door { dialect, operation, model: None, stream: None }
+    }
+}
+
+/// A handler of one door.
+macro_rules! doors {
+    ($($(#[$doc:meta])* $name:ident: $dialect:ident, $operation:ident;)*) => {$(
+        $(#[$doc])*
+        pub(super) async fn $name(
+            State(maof): State<Maof>,
+            headers: HeaderMap,
+            body: Result<Bytes, BytesRejection>,
+        ) -> Response {
+            answer(&maof, Door::new(dialects::$dialect(), Operation::$operation), &headers, body).await
+        }
+    )*};
+}
+
+doors! {
+    /// `POST /v1/chat/completions`.
+    chat: openai, Chat;
+    /// `POST /v1/embeddings`.
+    embeddings: openai, Embed;
+    /// `POST /v1/images/generations`.
+    images: openai, Image;
+    /// `POST /v1/audio/transcriptions`.
+    transcriptions: openai, Transcribe;
+    /// `POST /v1/audio/speech`.
+    speech: openai, Speech;
 }
 
 async fn answer(
     maof: &Maof,
-    operation: Operation,
+    door: Door,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match try_answer(maof, operation, headers, body).await {
+    let dialect = door.dialect;
+    match try_answer(maof, door, headers, body).await {
         Ok(response) => response,
-        Err(error) => openai_error(&error),
+        Err(error) => dialect_error(&error, dialect),
     }
 }
 
 async fn try_answer(
     maof: &Maof,
-    operation: Operation,
+    door: Door,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response> {
     let principal = auth::authenticate(headers, maof)?;
-    let bytes = body.map_err(|r| unreadable(&r, maof.config().server.body_limit))?;
-    let body = maof::openai().read(operation, bytes)?;
+    let body = body.map_err(|r| unreadable(&r, maof.config().server.body_limit))?;
+    let dialect = door.dialect;
+    let body = dialect.read(incoming(door, headers, body))?;
     let Body::Wire(wire) = &body else { return Err(Error::internal("a dialect gave no wire body")) };
     let model = Name::new(&wire.model).map_err(|_| unknown_model(&wire.model))?;
     let envelope = maof.envelope(model.as_str(), wire.include_usage);
@@ -66,15 +101,16 @@ async fn try_answer(
     let (head, parts) = reply.into_parts();
     match parts {
         Parts::Whole(response, mut ends) => {
-            let bytes = maof::openai().encode_reply(&sent, &response, &envelope)?;
+            let content = dialect.encode_reply(&sent, &response, &envelope)?;
             let end = ends.tell();
-            let json = HeaderValue::from_static("application/json");
-            let mut answer = ([(CONTENT_TYPE, json)], bytes).into_response();
+            let kind = HeaderValue::from_str(&content.content_type);
+            let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+            let mut answer = ([(CONTENT_TYPE, kind)], content.bytes).into_response();
             describe(&mut answer, &sent, &head, Some(&end));
             Ok(answer)
         }
         Parts::Stream(events) => {
-            let encoder = maof::openai().encoder(envelope);
+            let encoder = dialect.encoder(&sent, envelope);
             let sse = [
                 (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
                 (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -85,6 +121,20 @@ async fn try_answer(
             describe(&mut answer, &sent, &head, None);
             Ok(answer)
         }
+    }
+}
+
+fn incoming(door: Door, headers: &HeaderMap, body: Bytes) -> Incoming {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let travel = door.dialect.headers().iter();
+    let travel = travel.filter_map(|name| Some(Header::from(((*name).into(), text(name)?))));
+    Incoming {
+        operation: door.operation,
+        model: door.model,
+        stream: door.stream,
+        headers: travel.collect(),
+        content_type: text(CONTENT_TYPE.as_str()),
+        body,
     }
 }
 
@@ -103,6 +153,12 @@ fn describe(response: &mut Response, call: &Call, head: &Head, end: Option<&End>
         put("x-maof-fallbacks", chosen.fallbacks.to_string());
     }
     put("x-maof-attempts", head.attempts.max(1).to_string());
+    if !head.dropped.is_empty() {
+        let (most, longest) = DROPPED;
+        let shown =
+            head.dropped.iter().take(most).map(|field| field.chars().take(longest).collect::<String>());
+        put("x-maof-dropped", shown.collect::<Vec<_>>().join(", "));
+    }
     if let Some(cost) = end.and_then(|e| e.cost) {
         put("x-maof-cost-usd", dollars(cost));
     }

@@ -14,60 +14,60 @@ use serde_json::value::RawValue;
 
 /// An object's members in their order; of a name that comes twice, both.
 #[derive(Debug)]
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     text: &'a str,
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
 impl<'a> Object<'a> {
     /// Reads `bytes`, which must be one well-formed JSON object.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
         let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
         let Members(members) = serde_json::from_str(text)?;
         Ok(Object { text, members })
     }
 
     /// The value of `name` as it came, unless it is missing or null.
-    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.raw(name).filter(|raw| *raw != "null")
     }
 
     /// The value of `name` as it came, null too. Of several, the last one, as most readers have it.
-    pub(super) fn raw(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         self.members.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| raw.get())
     }
 
     /// The value of `name`, if it is there and can be read as a `T`.
-    pub(super) fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+    pub(crate) fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         self.get(name).and_then(|raw| serde_json::from_str(raw).ok())
     }
 
     /// The value of `name` as text, if it is a string.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.read::<Cow<'a, str>>(name).map(Cow::into_owned)
     }
 
     /// The names of the members, in their order.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|(name, _)| name.as_ref())
     }
 
     /// Whether a name comes twice, so that two readers could see two different objects.
-    pub(super) fn is_ambiguous(&self) -> bool {
+    pub(crate) fn is_ambiguous(&self) -> bool {
         let mut names: Vec<&str> = self.names().collect();
         names.sort_unstable();
         names.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// Where the value of `name` is.
-    pub(super) fn place(&self, name: &str) -> Option<Range<usize>> {
+    pub(crate) fn place(&self, name: &str) -> Option<Range<usize>> {
         let raw = self.raw(name)?;
         let start = (raw.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
         Some(start..start + raw.len())
     }
 
     /// Begins a copy of the object that differs in a few places.
-    pub(super) fn patch(&self) -> Patch<'_, 'a> {
+    pub(crate) fn patch(&self) -> Patch<'_, 'a> {
         Patch { object: self, edits: Vec::new(), added: String::new() }
     }
 }
@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A copy in the making. What is not replaced, inserted or added leaves as it came.
-pub(super) struct Patch<'o, 'a> {
+pub(crate) struct Patch<'o, 'a> {
     object: &'o Object<'a>,
     edits: Vec<(Range<usize>, String)>,
     added: String,
@@ -109,7 +109,7 @@ pub(super) struct Patch<'o, 'a> {
 
 impl Patch<'_, '_> {
     /// Sets `name` to `value`, which is JSON.
-    pub(super) fn set(&mut self, name: &str, value: String) {
+    pub(crate) fn set(&mut self, name: &str, value: String) {
         match self.object.place(name) {
             Some(place) => self.edits.push((place, value)),
             None => {
@@ -120,14 +120,14 @@ impl Patch<'_, '_> {
     }
 
     /// Inserts `text` right after the opening bracket of `name`'s value.
-    pub(super) fn insert_first(&mut self, name: &str, text: String) {
+    pub(crate) fn insert_first(&mut self, name: &str, text: String) {
         if let Some(place) = self.object.place(name) {
             self.edits.push((place.start + 1..place.start + 1, text));
         }
     }
 
     /// The copy.
-    pub(super) fn finish(mut self) -> Bytes {
+    pub(crate) fn finish(mut self) -> Bytes {
         let text = self.object.text;
         if !self.added.is_empty() {
             let end = text.rfind('}').unwrap_or(text.len());
@@ -148,7 +148,7 @@ impl Patch<'_, '_> {
 }
 
 /// `text` as a JSON string.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
