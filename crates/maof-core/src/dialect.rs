@@ -34,6 +34,8 @@ pub struct Ask<'a> {
     pub model: &'a str,
     /// What becomes of fields that cannot be expressed.
     pub unsupported: Unsupported,
+    /// The most output tokens of an answer whose length the caller did not bound, where the dialect must say one.
+    pub max_output: u64,
 }
 
 /// A request as an upstream is to receive it: a POST.
@@ -116,6 +118,14 @@ pub struct Envelope {
 pub trait Dialect: Send + Sync + fmt::Debug {
     /// Its name in configuration, such as `openai`.
     fn name(&self) -> &'static str;
+
+    /// What the ids of its answers begin with.
+    fn id_prefix(&self) -> &'static str;
+
+    /// Whether its upstreams count a conversation's tokens when asked.
+    fn counts_tokens(&self) -> bool {
+        false
+    }
 
     /// Headers of a caller, in lower case, that belong to the request and travel with it.
     fn headers(&self) -> &'static [&'static str] {

@@ -70,9 +70,19 @@ impl HttpEndpoint {
             reply: provider.max_reply_bytes,
             frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
         };
+        let profile = provider.profile()?;
+        let mut card = card;
+        let count = Operation::CountTokens;
+        // Who converses in a dialect that counts, counts.
+        if profile.dialect.counts_tokens()
+            && card.operations.contains(&Operation::Chat)
+            && !card.operations.contains(&count)
+        {
+            card.operations.push(count);
+        }
         Ok(HttpEndpoint {
             card,
-            profile: provider.profile()?,
+            profile,
             base_url: provider.base_url()?,
             headers: provider.request_headers()?,
             limits,
@@ -84,7 +94,8 @@ impl HttpEndpoint {
 
     /// The request, and the fields that it leaves out.
     fn request(&self, call: &Call, streamed: bool) -> Result<(Request, Vec<String>)> {
-        let ask = Ask { model: &self.card.model, unsupported: self.unsupported };
+        let Card { model, max_output, .. } = &self.card;
+        let ask = Ask { model, unsupported: self.unsupported, max_output: *max_output };
         let outgoing = self.profile.dialect.encode(call, ask)?;
         let mut headers = self.headers.clone();
         if let Some(kind) = &outgoing.content_type {

@@ -17,6 +17,7 @@ pub mod dialect;
 mod endpoint;
 pub mod profile;
 
+pub use dialect::anthropic::{ANTHROPIC, Anthropic};
 pub use dialect::openai::{COMPATIBLE, OPENAI, OpenAi};
 pub use endpoint::HttpEndpoint;
-pub use profile::{Profile, ProviderConfig};
+pub use profile::{Auth, Profile, ProviderConfig};

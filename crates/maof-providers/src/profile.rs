@@ -16,7 +16,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::client::Pooled;
+use crate::dialect::anthropic::ANTHROPIC;
 use crate::dialect::openai::{COMPATIBLE, OPENAI};
+
+/// How a provider is told the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone, in a header of this name.
+    Header(&'static str),
+}
 
 /// A provider as data. A new one is a row in [`Profile::ALL`].
 #[derive(Debug)]
@@ -27,36 +37,70 @@ pub struct Profile {
     pub base_url: Option<&'static str>,
     /// How it speaks.
     pub dialect: &'static dyn Dialect,
+    /// How it is told the key.
+    pub auth: Auth,
+    /// Headers of every request.
+    pub headers: &'static [(&'static str, &'static str)],
     /// Whether it answers nobody without a key.
     pub needs_key: bool,
     /// Whether it understands `Idempotency-Key`.
     pub idempotency: bool,
 }
 
+/// A server that speaks as OpenAI does, at an address of its own.
+const LOCAL: Profile = Profile {
+    name: "openai_compatible",
+    base_url: None,
+    dialect: &COMPATIBLE,
+    auth: Auth::Bearer,
+    headers: &[],
+    needs_key: false,
+    idempotency: true,
+};
+
+/// A vendor that speaks as OpenAI does.
+const fn vendor(name: &'static str, base_url: &'static str) -> Profile {
+    Profile { name, base_url: Some(base_url), needs_key: true, idempotency: false, ..LOCAL }
+}
+
+/// A server of that kind that usually runs on this machine.
+const fn local(name: &'static str, base_url: &'static str) -> Profile {
+    Profile { name, base_url: Some(base_url), idempotency: false, ..LOCAL }
+}
+
 impl Profile {
-    /// Every profile.
-    pub const ALL: [&'static Profile; 3] = [
+    /// Every profile. Addresses are those that each vendor's documentation gives (read November 2026).
+    pub const ALL: [&'static Profile; 18] = [
+        &Profile { dialect: &OPENAI, idempotency: true, ..vendor("openai", "https://api.openai.com/v1") },
         &Profile {
-            name: "openai",
-            base_url: Some("https://api.openai.com/v1"),
+            dialect: &ANTHROPIC,
+            auth: Auth::Header("x-api-key"),
+            headers: &[("anthropic-version", "2023-06-01")],
+            ..vendor("anthropic", "https://api.anthropic.com/v1")
+        },
+        // Its address is https://RESOURCE.openai.azure.com/openai/v1, its models are deployments.
+        &Profile {
+            name: "azure_openai",
             dialect: &OPENAI,
+            auth: Auth::Header("api-key"),
             needs_key: true,
-            idempotency: true,
+            ..LOCAL
         },
-        &Profile {
-            name: "ollama",
-            base_url: Some("http://127.0.0.1:11434/v1"),
-            dialect: &COMPATIBLE,
-            needs_key: false,
-            idempotency: false,
-        },
-        &Profile {
-            name: "openai_compatible",
-            base_url: None,
-            dialect: &COMPATIBLE,
-            needs_key: false,
-            idempotency: true,
-        },
+        &vendor("cerebras", "https://api.cerebras.ai/v1"),
+        &vendor("deepseek", "https://api.deepseek.com/v1"),
+        &vendor("fireworks", "https://api.fireworks.ai/inference/v1"),
+        &vendor("groq", "https://api.groq.com/openai/v1"),
+        &vendor("huggingface", "https://router.huggingface.co/v1"),
+        &vendor("mistral", "https://api.mistral.ai/v1"),
+        &vendor("moonshot", "https://api.moonshot.ai/v1"),
+        &vendor("openrouter", "https://openrouter.ai/api/v1"),
+        &vendor("perplexity", "https://api.perplexity.ai"),
+        &vendor("together", "https://api.together.xyz/v1"),
+        &vendor("xai", "https://api.x.ai/v1"),
+        &local("llamacpp", "http://127.0.0.1:8080/v1"),
+        &local("ollama", "http://127.0.0.1:11434/v1"),
+        &local("vllm", "http://127.0.0.1:8000/v1"),
+        &LOCAL,
     ];
 
     /// The profile called `name`.
@@ -69,13 +113,15 @@ impl Profile {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
-    /// Which kind of provider: `openai`, `ollama` or `openai_compatible`. Default `openai_compatible`.
+    /// Which kind of provider: `openai`, `anthropic`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,
+    /// `huggingface`, `mistral`, `moonshot`, `openrouter`, `perplexity`, `together`, `xai`, `llamacpp`, `ollama`, `vllm`
+    /// or `openai_compatible`. Default `openai_compatible`.
     pub profile: String,
     /// Where its API is, up to and including `/v1`. Default: where the profile's provider has it;
-    /// `openai_compatible` has none.
+    /// `openai_compatible` and `azure_openai` have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// The key, sent as `Authorization: Bearer`; write it as `${NAME}`. Default: none. Never shown.
+    /// The key, sent where the provider wants it; write it as `${NAME}`. Default: none. Never shown.
     #[serde(skip_serializing)]
     #[schemars(with = "Option<String>")]
     pub api_key: Option<Secret>,
@@ -187,9 +233,17 @@ impl ProviderConfig {
     pub(crate) fn request_headers(&self) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let profile = self.profile()?;
+        for (name, value) in profile.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
         if let Some(key) = &self.api_key {
-            let value = secret_value(&format!("Bearer {}", key.expose().trim()));
-            headers.insert(AUTHORIZATION, value.ok_or_else(|| unusable("api_key".to_owned()))?);
+            let key = key.expose().trim();
+            let (name, value) = match profile.auth {
+                Auth::Bearer => (AUTHORIZATION, secret_value(&format!("Bearer {key}"))),
+                Auth::Header(name) => (HeaderName::from_static(name), secret_value(key)),
+            };
+            headers.insert(name, value.ok_or_else(|| unusable("api_key".to_owned()))?);
         }
         for (name, value) in &self.headers {
             let field = || unusable(format!("headers.{name}"));
@@ -228,6 +282,8 @@ mod tests {
         check(r#"{"profile":"openai","api_key":"k"}"#, None);
         check(r#"{"base_url":"https://h.example/v1/","headers":{"x-a":"b"}}"#, None);
         check(r#"{"profile":"openai"}"#, Some("api_key"));
+        check(r#"{"profile":"anthropic"}"#, Some("api_key"));
+        check(r#"{"profile":"azure_openai","api_key":"k"}"#, Some("base_url"));
         check(r#"{"profile":"opnai"}"#, Some("profile"));
         check(r#"{}"#, Some("base_url"));
         check(r#"{"base_url":"h.example"}"#, Some("base_url"));
@@ -237,6 +293,28 @@ mod tests {
         check(r#"{"profile":"ollama","headers":{"a b":"c"}}"#, Some("headers.a b"));
         check(r#"{"profile":"ollama","idle_timeout_ms":0}"#, Some("idle_timeout_ms"));
         assert!(serde_json::from_str::<ProviderConfig>(r#"{"apikey":"k"}"#).is_err());
+    }
+
+    #[test]
+    fn each_profile_is_complete_and_its_key_goes_where_it_belongs() {
+        for profile in Profile::ALL {
+            let config = ProviderConfig {
+                profile: profile.name.to_owned(),
+                base_url: Some("https://h.example/v1".to_owned()),
+                api_key: Some("k".to_owned().into()),
+                ..ProviderConfig::default()
+            };
+            config.validate().unwrap();
+            let headers = config.request_headers().unwrap();
+            match profile.auth {
+                Auth::Bearer => assert_eq!(headers[AUTHORIZATION], "Bearer k"),
+                Auth::Header(name) => {
+                    assert_eq!(headers[name], "k");
+                    assert!(!headers.contains_key(AUTHORIZATION));
+                }
+            }
+            assert!(profile.base_url.is_none_or(|url| Pooled::new(url, Duration::from_secs(1)).is_ok()));
+        }
     }
 
     #[test]

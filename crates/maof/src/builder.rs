@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, EndpointConfig};
+use crate::counting::Counting;
 use crate::handle::{AgentInfo, Inner, Maof};
 use crate::stack;
 use crate::system::{SystemClock, SystemIds, SystemRandom};
@@ -118,6 +119,7 @@ impl Builder {
         for endpoint in &config.endpoints {
             endpoints.push(make_endpoint(&config, endpoint, &self.clock)?);
         }
+        let endpoints: Vec<_> = endpoints.into_iter().map(Counting::around).collect();
         let agents = self.agents();
         let registry = registry(&agents, &config, &endpoints)?;
         let route = Arc::new(maof_router::Router::new(registry, &config.routing, Arc::clone(&self.ids))?);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::Stream;
 use maof_core::{
-    Audit, AuditRow, Body, Call, CallId, Clock, Envelope, Error, Ids, Journal, Ledger, Name, Principal,
-    Record as Row, Reply, Result, Route, Run, RunFilter, RunId, Target, Task, TaskId, Timestamp,
+    Audit, AuditRow, Body, Call, CallId, Clock, Dialect, Envelope, Error, Ids, Journal, Ledger, Name,
+    Principal, Record as Row, Reply, Result, Route, Run, RunFilter, RunId, Target, Task, TaskId, Timestamp,
 };
 use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
 use maof_security::Keyring;
@@ -131,9 +131,9 @@ impl Maof {
     }
 
     /// What a caller is told of a reply beside the reply.
-    pub fn envelope(&self, model: &str, include_usage: bool) -> Envelope {
+    pub fn envelope(&self, dialect: &dyn Dialect, model: &str, include_usage: bool) -> Envelope {
         Envelope {
-            id: format!("chatcmpl-{}", self.inner.ids.next().simple()),
+            id: format!("{}{}", dialect.id_prefix(), self.inner.ids.next().simple()),
             model: model.to_owned(),
             created: self.inner.clock.now().as_secs(),
             include_usage,

@@ -22,6 +22,7 @@
 
 mod builder;
 pub mod config;
+mod counting;
 mod handle;
 pub mod input;
 mod quote;
@@ -71,5 +72,10 @@ pub mod dialects {
     /// OpenAI's chat completions, embeddings, pictures and sound.
     pub fn openai() -> &'static dyn Dialect {
         &maof_providers::OPENAI
+    }
+
+    /// Anthropic's messages.
+    pub fn anthropic() -> &'static dyn Dialect {
+        &maof_providers::ANTHROPIC
     }
 }

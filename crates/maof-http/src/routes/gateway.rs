@@ -65,6 +65,10 @@ doors! {
     transcriptions: openai, Transcribe;
     /// `POST /v1/audio/speech`.
     speech: openai, Speech;
+    /// `POST /v1/messages`.
+    messages: anthropic, Chat;
+    /// `POST /v1/messages/count_tokens`.
+    count_tokens: anthropic, CountTokens;
 }
 
 async fn answer(
@@ -92,7 +96,7 @@ async fn try_answer(
     let body = dialect.read(incoming(door, headers, body))?;
     let Body::Wire(wire) = &body else { return Err(Error::internal("a dialect gave no wire body")) };
     let model = Name::new(&wire.model).map_err(|_| unknown_model(&wire.model))?;
-    let envelope = maof.envelope(model.as_str(), wire.include_usage);
+    let envelope = maof.envelope(dialect, model.as_str(), wire.include_usage);
     let stream = wire.stream;
     let mut call = maof.new_call(Target::Name(model), principal, body);
     call.stream = stream;
@@ -146,6 +150,8 @@ fn describe(response: &mut Response, call: &Call, head: &Head, end: Option<&End>
         }
     };
     put("x-request-id", call.id.to_string());
+    // Where Anthropic's SDKs look for it.
+    put("request-id", call.id.to_string());
     put("x-maof-call-id", call.id.to_string());
     if let Some(chosen) = &head.chosen {
         put("x-maof-agent", chosen.agent.to_string());

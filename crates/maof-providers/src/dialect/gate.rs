@@ -102,7 +102,7 @@ pub(crate) fn kind_of(part: &Part) -> &str {
 }
 
 /// Fields of any dialect that are about billing, storage, caches, safety or tracing, and change no answer.
-const HINTS: [&str; 14] = [
+const HINTS: [&str; 15] = [
     "cache_control",
     "container",
     "inference_geo",
@@ -115,6 +115,7 @@ const HINTS: [&str; 14] = [
     "service_tier",
     "store",
     "stream_options",
+    "thinking",
     "user",
     "verbosity",
 ];

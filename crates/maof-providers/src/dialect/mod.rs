@@ -1,5 +1,6 @@
 //! Dialects: wire formats, spoken in both directions. Pure: no clock, no I/O, no state of their own.
 
+pub mod anthropic;
 mod field;
 mod gate;
 mod multipart;

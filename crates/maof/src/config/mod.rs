@@ -92,7 +92,7 @@ pub struct EndpointConfig {
     /// The model's name at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// What it answers: `chat`, `embed`. Default `[chat]`.
+    /// What it answers: `chat`, `embed`, `image`, `transcribe`, `speech`. What converses also counts tokens. Default `[chat]`.
     #[serde(default = "chat_only")]
     #[schemars(with = "Vec<String>")]
     pub operations: Vec<Operation>,

@@ -59,6 +59,10 @@ impl Dialect for OpenAi {
         wire::NAME
     }
 
+    fn id_prefix(&self) -> &'static str {
+        "chatcmpl-"
+    }
+
     fn headers(&self) -> &'static [&'static str] {
         &["openai-beta"]
     }

@@ -31,7 +31,7 @@ fn asked(operation: Operation) -> Call {
 }
 
 fn ask(model: &str) -> Ask<'_> {
-    Ask { model, unsupported: Unsupported::Refuse }
+    Ask { model, unsupported: Unsupported::Refuse, max_output: 4096 }
 }
 
 fn value(bytes: &[u8]) -> Value {

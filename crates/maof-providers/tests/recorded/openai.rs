@@ -1,16 +1,5 @@
 //! Recorded traffic of real providers through the OpenAI dialect: nothing is lost, nothing is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-use std::sync::Arc;
-
-use maof_core::{
-    Answer, Ask, Body, Call, CallId, Content, Delta, Dialect, Envelope, Error, ErrorKind, Event, Incoming,
-    Name, Operation, Part, Principal, Reply, Response, Target, Unit, Unsupported,
-};
-use maof_providers::client::Events;
-use maof_providers::{COMPATIBLE, OPENAI};
-use maof_testkit::wire::{Exchange, exchanges};
-use serde_json::{Value, json};
+use super::*;
 
 /// The providers whose recordings are of this dialect.
 const PROVIDERS: [&str; 7] =
@@ -30,54 +19,6 @@ fn recorded() -> Vec<(Operation, Exchange)> {
     all.filter_map(|exchange| Some((operation(&exchange)?, exchange)))
         .filter(|(_, exchange)| serde_json::from_slice::<Value>(&exchange.request).is_ok())
         .collect()
-}
-
-/// Fails where the recordings are there but what is looked for is not.
-fn enough(seen: usize, least: usize, all: &[(Operation, Exchange)]) {
-    assert!(all.is_empty() || seen >= least, "only {seen} were seen");
-}
-
-fn call(body: Body) -> Call {
-    let id = CallId::from_uuid(uuid());
-    let mut call = Call::new(id, Target::Name(Name::new("a").unwrap()), Principal::local(), body);
-    call.stream = matches!(&call.body, Body::Wire(wire) if wire.stream);
-    call
-}
-
-fn ask(model: &str) -> Ask<'_> {
-    Ask { model, unsupported: Unsupported::Refuse }
-}
-
-fn uuid() -> uuid::Uuid {
-    maof_core::Ids::next(&maof_testkit::CountingIds::default())
-}
-
-fn value(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap()
-}
-
-/// The frames of a recorded stream, cut into pieces of 7 bytes on the way.
-fn frames(exchange: &Exchange) -> Vec<maof_providers::client::Frame> {
-    let mut events = Events::new(1 << 20);
-    let mut frames = Vec::new();
-    for piece in exchange.response.chunks(7) {
-        events.push(piece);
-        while let Some(frame) = events.next().unwrap() {
-            frames.push(frame);
-        }
-    }
-    frames.extend(events.rest());
-    frames
-}
-
-fn events(call: &Call, exchange: &Exchange) -> Result<Vec<Event>, Error> {
-    let mut decoder = OPENAI.decoder(call);
-    let mut events = Vec::new();
-    for frame in frames(exchange) {
-        events.extend(decoder.frame(frame.name.as_deref(), &frame.data, frame.raw)?);
-    }
-    events.extend(decoder.close()?);
-    Ok(events)
 }
 
 #[test]
@@ -177,18 +118,6 @@ fn normal_message(message: &mut Value) {
     }
 }
 
-/// Null says the same as nothing.
-fn strip(value: &mut Value) {
-    match value {
-        Value::Object(object) => {
-            object.retain(|_, value| !value.is_null());
-            object.values_mut().for_each(strip);
-        }
-        Value::Array(items) => items.iter_mut().for_each(strip),
-        _ => {}
-    }
-}
-
 #[test]
 fn every_whole_answer_is_measured_and_survives_being_written_anew() {
     let all = recorded();
@@ -261,7 +190,8 @@ async fn every_stream_passes_as_it_came_and_assembles_to_what_its_frames_say() {
     let mut seen = 0;
     for (_, exchange) in all.iter().filter(|(_, e)| e.status == 200 && e.is_stream()) {
         let call = call(OPENAI.read(Incoming::json(Operation::Chat, exchange.request.clone())).unwrap());
-        let events = events(&call, exchange).unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source));
+        let events =
+            events(&OPENAI, &call, exchange).unwrap_or_else(|e| panic!("{}: {e:?}", exchange.source));
         let mut encoder = OPENAI.encoder(&call, Envelope { include_usage: true, ..Envelope::default() });
         let mut out = Vec::new();
         events.iter().for_each(|event| encoder.event(event, &mut out));
@@ -329,7 +259,7 @@ fn callers_who_did_not_ask_see_no_usage() {
         let call = call(OPENAI.read(Incoming::json(Operation::Chat, exchange.request.clone())).unwrap());
         let mut encoder = OPENAI.encoder(&call, Envelope::default());
         let mut out = Vec::new();
-        events(&call, exchange).unwrap().iter().for_each(|event| encoder.event(event, &mut out));
+        events(&OPENAI, &call, exchange).unwrap().iter().for_each(|event| encoder.event(event, &mut out));
         let left = chunks(&out);
         assert!(left.iter().all(|chunk| chunk["usage"].is_null()), "{}", exchange.source);
         let choices = |chunks: &[Value]| {
@@ -347,7 +277,7 @@ async fn a_stream_that_is_written_by_us_says_the_same() {
     let all = recorded();
     for (_, exchange) in all.iter().filter(|(_, e)| e.status == 200 && e.is_stream()) {
         let call = call(OPENAI.read(Incoming::json(Operation::Chat, exchange.request.clone())).unwrap());
-        let mut events = events(&call, exchange).unwrap();
+        let mut events = events(&OPENAI, &call, exchange).unwrap();
         events.iter_mut().for_each(|event| event.frame = None);
         let mut encoder = OPENAI.encoder(&call, Envelope { include_usage: true, ..Envelope::default() });
         let mut out = Vec::new();
@@ -356,7 +286,7 @@ async fn a_stream_that_is_written_by_us_says_the_same() {
         let ours = Exchange { response: out.into(), ..exchange.clone() };
         let deltas =
             |events: Vec<Event>| events.into_iter().flat_map(|event| event.deltas).collect::<Vec<_>>();
-        let again = deltas(self::events(&call, &ours).unwrap());
+        let again = deltas(super::events(&OPENAI, &call, &ours).unwrap());
         let fold = |deltas: &[Delta]| {
             let mut fold = maof_core::fold::Fold::default();
             deltas.iter().for_each(|delta| fold.push(delta.clone()).unwrap());
