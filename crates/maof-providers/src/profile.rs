@@ -301,7 +301,7 @@ mod tests {
             let config = ProviderConfig {
                 profile: profile.name.to_owned(),
                 base_url: Some("https://h.example/v1".to_owned()),
-                api_key: Some("k".to_owned().into()),
+                api_key: Some(Secret::new("k")),
                 ..ProviderConfig::default()
             };
             config.validate().unwrap();

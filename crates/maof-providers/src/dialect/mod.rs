@@ -8,6 +8,7 @@ mod object;
 pub mod openai;
 mod said;
 mod scrub;
+mod sealed;
 mod thinking;
 
 pub use scrub::scrub;

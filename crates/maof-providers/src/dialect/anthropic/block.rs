@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::wire::NAME;
 use crate::dialect::gate::{Gate, kind_of};
 use crate::dialect::object::Object;
+use crate::dialect::sealed::{self, seal};
 
 /// What follows a text that has citations: each in a part of its own.
 const CITATION: &str = "citation";
@@ -30,7 +31,9 @@ pub(super) fn decode(
             text,
             signature: object.text("signature").filter(|s| !s.is_empty()),
         }),
-        Some("redacted_thinking") => object.text("data").map(|data| Part::Redacted { data }),
+        Some("redacted_thinking") => {
+            object.text("data").map(|data| Part::Redacted { data: seal(NAME, &data) })
+        }
         Some("tool_use") => object.text("id").zip(object.text("name")).map(|(id, name)| {
             let arguments = object.get("input").unwrap_or("{}").to_owned();
             Part::ToolCall(ToolCall { id, name, arguments, signature: None })
@@ -76,23 +79,41 @@ fn source(object: &Object<'_>) -> Option<String> {
     }
 }
 
+/// How blocks are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Whether parts that only a dialect knows are another's.
+    pub(super) foreign: bool,
+    /// Whether they are told to a caller, rather than asked of an upstream.
+    pub(super) told: bool,
+}
+
 /// The blocks of a message's parts. What has no words is judged by `gate`; `at` is the message's place.
-pub(super) fn encode(parts: &[Part], foreign: bool, at: &str, gate: &mut Gate) -> Result<Vec<Value>> {
+pub(super) fn encode(parts: &[Part], manner: Manner, at: &str, gate: &mut Gate) -> Result<Vec<Value>> {
+    let Manner { foreign, told } = manner;
+    let read = |kept, told| if told { Some(sealed::told(NAME, kept)) } else { sealed::open(NAME, kept) };
     let mut blocks: Vec<Value> = Vec::with_capacity(parts.len());
     for (place, part) in parts.iter().enumerate() {
         let block = match part {
             // Empty texts are refused by Anthropic.
             Part::Text { text } | Part::Refusal { text } if text.is_empty() => continue,
             Part::Text { text } | Part::Refusal { text } => json!({"type": "text", "text": text}),
-            Part::Reasoning { text, signature: Some(signature) } => {
-                json!({"type": "thinking", "thinking": text, "signature": signature})
-            }
-            // Only thoughts that Anthropic has signed are taken back.
-            Part::Reasoning { signature: None, .. } => {
-                gate.without(format!("{at}.content[{place}] (reasoning without signature)"));
-                continue;
-            }
-            Part::Redacted { data } => json!({"type": "redacted_thinking", "data": data}),
+            Part::Reasoning { text, signature } => match signature.as_deref().and_then(|s| read(s, told)) {
+                Some(signature) => json!({"type": "thinking", "thinking": text, "signature": signature}),
+                None if told => json!({"type": "thinking", "thinking": text, "signature": ""}),
+                // Only thoughts that Anthropic has signed are taken back.
+                None => {
+                    gate.without(format!("{at}.content[{place}] (reasoning that is not signed)"));
+                    continue;
+                }
+            },
+            Part::Redacted { data } => match read(data, told) {
+                Some(data) => json!({"type": "redacted_thinking", "data": data}),
+                None => {
+                    gate.without(format!("{at}.content[{place}] (reasoning of another provider)"));
+                    continue;
+                }
+            },
             Part::ToolCall(call) => tool_use(call, at, gate)?,
             Part::Image { url, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {

@@ -8,7 +8,7 @@ use maof_core::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::block;
+use super::block::{self, Manner};
 use super::wire::NAME;
 use crate::dialect::field::object;
 use crate::dialect::gate::{Gate, is_foreign};
@@ -144,7 +144,7 @@ fn conversation(
         if message.name.is_some() && message.speaker != Speaker::Tool {
             gate.without(format!("{at}.name"));
         }
-        let mut blocks = block::encode(&message.parts, foreign, &at, gate)?;
+        let mut blocks = block::encode(&message.parts, Manner { foreign, told: false }, &at, gate)?;
         let role = match message.speaker {
             // The dialect's own callers may instruct in the middle; for others all of it stands at the beginning.
             Speaker::System if !foreign && !turns.is_empty() => "system",

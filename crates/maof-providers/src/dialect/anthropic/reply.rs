@@ -5,9 +5,11 @@ use maof_core::{
 };
 use serde_json::{Map, Value, json};
 
+use super::block::{self, Manner};
+use super::error;
 use super::wire::{self, NAME};
-use super::{block, error};
 use crate::dialect::gate::{Gate, is_foreign};
+use crate::dialect::sealed;
 
 /// A whole reply.
 pub(super) fn encode(reply: &Response, envelope: &Envelope) -> Result<Content> {
@@ -48,24 +50,9 @@ pub(super) fn encode(reply: &Response, envelope: &Envelope) -> Result<Content> {
     Ok(Content::json(Value::Object(body).to_string()))
 }
 
-/// An answer's blocks. Thoughts are told though nobody signed them.
+/// An answer's blocks.
 fn blocks_of(parts: &[Part], foreign: bool) -> Result<Vec<Value>> {
-    let mut gate = Gate::of_answer(NAME);
-    let mut blocks = Vec::with_capacity(parts.len());
-    let mut rest = parts;
-    while let Some((first, after)) = rest.split_first() {
-        if let Part::Reasoning { text, signature: None } = first {
-            blocks.push(json!({"type": "thinking", "thinking": text, "signature": ""}));
-            rest = after;
-            continue;
-        }
-        let next = |part: &Part| matches!(part, Part::Reasoning { signature: None, .. });
-        let end = rest.iter().position(next).unwrap_or(rest.len());
-        let (some, after) = rest.split_at(end);
-        blocks.append(&mut block::encode(some, foreign, "", &mut gate)?);
-        rest = after;
-    }
-    Ok(blocks)
+    block::encode(parts, Manner { foreign, told: true }, "", &mut Gate::of_answer(NAME))
 }
 
 /// A streamed reply: frames of the dialect as they came, other deltas as frames of our own.
@@ -161,6 +148,7 @@ impl Frames {
                 self.say(Kind::Thinking, json!({"type": "thinking_delta", "thinking": text}), out);
             }
             Delta::Signature { choice: 0, signature } => {
+                let signature = sealed::told(NAME, signature);
                 self.say(Kind::Thinking, json!({"type": "signature_delta", "signature": signature}), out);
             }
             Delta::Part { choice: 0, part } => self.part(part, out),

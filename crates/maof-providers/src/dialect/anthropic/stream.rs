@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::block;
 use super::wire::{self, NAME, UsageCounts};
 use crate::dialect::said;
+use crate::dialect::sealed::seal;
 
 /// Blocks that a stream may have.
 const MOST: usize = 1024;
@@ -28,7 +29,7 @@ pub(super) struct Fold {
 #[derive(Debug, Default)]
 enum Block {
     /// Text or thoughts: told as they come.
-    Said,
+    Said { signed: bool },
     /// A tool call, under an index of its own.
     Call { index: u32, given: String, begun: bool },
     /// What only the dialect knows: told as a whole when it ends.
@@ -136,18 +137,19 @@ impl Fold {
             "text" => {
                 deltas.push(Delta::Next { choice: 0 });
                 self.push_text(text("text"), deltas);
-                Block::Said
+                Block::Said { signed: false }
             }
             "thinking" => {
                 deltas.push(Delta::Next { choice: 0 });
-                for (text, sealed) in [(text("thinking"), false), (text("signature"), true)] {
-                    match (text.is_empty(), sealed) {
-                        (true, _) => {}
-                        (_, false) => deltas.push(Delta::Reasoning { choice: 0, text }),
-                        (_, true) => deltas.push(Delta::Signature { choice: 0, signature: text }),
-                    }
+                let (thought, signature) = (text("thinking"), text("signature"));
+                if !thought.is_empty() {
+                    deltas.push(Delta::Reasoning { choice: 0, text: thought });
                 }
-                Block::Said
+                let signed = !signature.is_empty();
+                if signed {
+                    deltas.push(Delta::Signature { choice: 0, signature: seal(NAME, &signature) });
+                }
+                Block::Said { signed }
             }
             "tool_use" => {
                 let index = self.calls;
@@ -183,7 +185,13 @@ impl Fold {
                 deltas.push(Delta::Reasoning { choice: 0, text: piece.thinking });
             }
             "signature_delta" if !piece.signature.is_empty() => {
-                deltas.push(Delta::Signature { choice: 0, signature: piece.signature });
+                // Of a signature in pieces, the first one bears the name.
+                let again = match self.blocks.get_mut(index) {
+                    Some(Block::Said { signed }) => std::mem::replace(signed, true),
+                    _ => false,
+                };
+                let signature = if again { piece.signature } else { seal(NAME, &piece.signature) };
+                deltas.push(Delta::Signature { choice: 0, signature });
             }
             "citations_delta" => {
                 deltas.push(Delta::Part { choice: 0, part: Box::new(block::citation(piece.citation)) });
@@ -225,7 +233,7 @@ impl Fold {
                     value["input"] = serde_json::from_str(&input).map_err(malformed)?;
                 }
                 let part = match (value["type"].as_str(), value["data"].as_str()) {
-                    (Some("redacted_thinking"), Some(data)) => Part::Redacted { data: data.to_owned() },
+                    (Some("redacted_thinking"), Some(data)) => Part::Redacted { data: seal(NAME, data) },
                     _ => Part::Other { value },
                 };
                 deltas.push(Delta::Part { choice: 0, part: Box::new(part) });

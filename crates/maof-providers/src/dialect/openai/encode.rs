@@ -8,8 +8,9 @@ use maof_core::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::message::{self, Manner};
 use super::wire::NAME;
-use super::{OpenAi, media, message, wire};
+use super::{OpenAi, media, wire};
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::{Object, quoted};
 use crate::dialect::thinking;
@@ -84,13 +85,14 @@ fn chat(chat: &ChatRequest, call: &Call, model: &str, dialect: &OpenAi, mut gate
         gate.conversation(chat)?;
     }
     put(&mut body, "model", Some(model));
+    let manner = Manner { foreign, told: false };
     let mut messages = Vec::with_capacity(chat.messages.len() + 1);
     if let Some(text) = instructions(call) {
         let standing = Message::text(Speaker::System, text);
-        messages.push(message::encode(&standing, false, "", &mut gate)?);
+        messages.push(message::encode(&standing, manner, "", &mut gate)?);
     }
     for (at, one) in chat.messages.iter().enumerate() {
-        messages.push(message::encode(one, foreign, &format!("messages[{at}]"), &mut gate)?);
+        messages.push(message::encode(one, manner, &format!("messages[{at}]"), &mut gate)?);
     }
     put(&mut body, "messages", Some(messages));
     if !chat.tools.is_empty() {

@@ -4,8 +4,9 @@ use maof_core::{Error, Message, Part, Result, Speaker, ToolCall};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::wire::{self, Content};
+use super::wire::{self, Content, NAME};
 use crate::dialect::gate::{Gate, kind_of};
+use crate::dialect::sealed::{self, seal};
 
 /// A message in MAOF's words. `wrong` makes the error for the side that sent it.
 pub(super) fn decode(message: wire::Message, wrong: impl Fn(&str) -> Error) -> Result<Message> {
@@ -68,8 +69,10 @@ fn thoughts(rest: &mut Map<String, Value>) -> Option<Vec<Part>> {
     let details: Vec<Detail> = Vec::deserialize(rest.get("reasoning_details")?).ok()?;
     rest.remove("reasoning_details");
     let part = |detail| match detail {
-        Detail::Text { text, signature } => Part::Reasoning { text, signature },
-        Detail::Encrypted { data } => Part::Redacted { data },
+        Detail::Text { text, signature } => {
+            Part::Reasoning { text, signature: signature.map(|signature| seal(NAME, &signature)) }
+        }
+        Detail::Encrypted { data } => Part::Redacted { data: seal(NAME, &data) },
     };
     Some(details.into_iter().map(part).collect())
 }
@@ -88,7 +91,7 @@ fn functions(value: &Value) -> Option<Vec<ToolCall>> {
             id: call.id.unwrap_or_default(),
             name: call.function.name,
             arguments,
-            signature: signature.map(str::to_owned),
+            signature: signature.map(|signature| seal(NAME, signature)),
         }
     };
     calls.iter().all(|c| c.kind == "function").then(|| calls.into_iter().map(call).collect())
@@ -122,14 +125,29 @@ fn decode_part(value: Value) -> Part {
     part.unwrap_or(Part::Other { value })
 }
 
+/// How a message is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Whether fields and parts that only a dialect knows are another's.
+    pub(super) foreign: bool,
+    /// Whether it is told to a caller, rather than asked of an upstream.
+    pub(super) told: bool,
+}
+
 /// A message in the dialect's words. What has none is judged by `gate`; `at` is the message's place.
-pub(super) fn encode(message: &Message, foreign: bool, at: &str, gate: &mut Gate) -> Result<wire::Message> {
+pub(super) fn encode(message: &Message, manner: Manner, at: &str, gate: &mut Gate) -> Result<wire::Message> {
+    let Manner { foreign, told } = manner;
     let mut thoughts = Vec::new();
     let mut refusal = None;
     let mut content = Vec::new();
     let mut calls = Vec::new();
     for (place, part) in message.parts.iter().enumerate() {
         match part {
+            Part::Reasoning { signature: Some(kept), .. } | Part::Redacted { data: kept }
+                if !told && sealed::open(NAME, kept).is_none() =>
+            {
+                gate.without(format!("{at}.content[{place}] (reasoning of another provider)"));
+            }
             Part::Reasoning { .. } | Part::Redacted { .. } => thoughts.push(part),
             Part::ToolCall(call) => calls.push(encode_call(call)),
             // An assistant's refusal has a place of its own when it stands alone.
@@ -180,10 +198,10 @@ pub(super) fn details(thoughts: &[&Part]) -> Option<Value> {
         .any(|part| matches!(part, Part::Reasoning { signature: Some(_), .. } | Part::Redacted { .. }));
     let detail = |part: &&Part| match part {
         Part::Reasoning { text, signature: None } => json!({"type": "reasoning.text", "text": text}),
-        Part::Reasoning { text, signature } => {
-            json!({"type": "reasoning.text", "text": text, "signature": signature})
+        Part::Reasoning { text, signature: Some(signature) } => {
+            json!({"type": "reasoning.text", "text": text, "signature": sealed::told(NAME, signature)})
         }
-        Part::Redacted { data } => json!({"type": "reasoning.encrypted", "data": data}),
+        Part::Redacted { data } => json!({"type": "reasoning.encrypted", "data": sealed::told(NAME, data)}),
         _ => Value::Null,
     };
     sealed.then(|| thoughts.iter().map(detail).collect())
@@ -231,7 +249,7 @@ pub(super) fn encode_call(call: &ToolCall) -> Value {
     });
     // As Google's own endpoint of this dialect carries it.
     if let Some(signature) = &call.signature {
-        body["extra_content"] = json!({"google": {"thought_signature": signature}});
+        body["extra_content"] = json!({"google": {"thought_signature": sealed::told(NAME, signature)}});
     }
     body
 }

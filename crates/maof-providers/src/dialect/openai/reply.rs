@@ -11,10 +11,12 @@ use maof_core::{
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::message::{self, Manner};
 use super::wire::{NAME, UsageCounts, finish_word};
-use super::{error, media, message};
+use super::{error, media};
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::Object;
+use crate::dialect::sealed::told;
 
 /// A whole reply.
 pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Result<Content> {
@@ -57,7 +59,8 @@ pub(super) fn encode(call: &Call, reply: &Response, envelope: &Envelope) -> Resu
 fn choices(answer: &ChatAnswer) -> Result<Value> {
     let foreign = is_foreign(answer.spoken, NAME);
     let choice = |(index, choice): (usize, &Choice)| {
-        let message = message::encode(&choice.message, foreign, "", &mut Gate::of_answer(NAME))?;
+        let message =
+            message::encode(&choice.message, Manner { foreign, told: true }, "", &mut Gate::of_answer(NAME))?;
         let message = serde_json::to_value(message)
             .map_err(|e| Error::internal("an answer cannot be written as JSON").because(e))?;
         let mut body = match foreign {
@@ -195,7 +198,7 @@ impl Chunks {
             Delta::ToolCall { choice, index, id, name, arguments, signature } => {
                 let mut call = self.call(*choice, *index, id.as_deref(), name.as_deref(), arguments);
                 if let Some(signature) = signature {
-                    call["extra_content"] = json!({"google": {"thought_signature": signature}});
+                    call["extra_content"] = json!({"google": {"thought_signature": told(NAME, signature)}});
                 }
                 self.say(*choice, "tool_calls", json!([call]), out);
             }

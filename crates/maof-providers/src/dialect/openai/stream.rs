@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::wire::{self, NAME, UsageCounts};
 use crate::dialect::said;
+use crate::dialect::sealed::seal;
 
 /// Choices that a stream may have, and calls that a choice may have.
 const MOST: usize = 1024;
@@ -212,12 +213,12 @@ fn sealed(raw: Option<&RawValue>, choice: u32, deltas: &mut Vec<Delta>) {
     for detail in details {
         let text = |name: &str| detail[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         if let Some(signature) = text("signature") {
-            deltas.push(Delta::Signature { choice, signature });
+            deltas.push(Delta::Signature { choice, signature: seal(NAME, &signature) });
         }
         if detail["type"] == "reasoning.encrypted"
             && let Some(data) = text("data")
         {
-            deltas.push(Delta::Part { choice, part: Box::new(Part::Redacted { data }) });
+            deltas.push(Delta::Part { choice, part: Box::new(Part::Redacted { data: seal(NAME, &data) }) });
         }
     }
 }
@@ -267,7 +268,7 @@ impl Seen {
             None => String::new(),
         };
         let signature = call.extra_content.pointer("/google/thought_signature").and_then(Value::as_str);
-        let signature = signature.map(str::to_owned);
+        let signature = signature.map(|signature| seal(NAME, signature));
         Ok(Delta::ToolCall { choice, index: at as u32, id, name, arguments, signature })
     }
 
