@@ -1,12 +1,15 @@
 //! Streamed bodies: frames that are ready together leave together, and nothing is held back.
 
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures::Stream;
 use maof_core::{Encoder, ReplyStream};
+use tokio::time::Sleep;
 
 /// One write to the socket carries at most about this many bytes.
 const FULL: usize = 16 << 10;
@@ -16,11 +19,37 @@ struct Frames {
     events: ReplyStream,
     encoder: Box<dyn Encoder>,
     over: bool,
+    silence: Option<Silence>,
 }
 
-/// The body of a streamed reply.
-pub(crate) fn frames(events: ReplyStream, encoder: Box<dyn Encoder>) -> Body {
-    Body::from_stream(Frames { events, encoder, over: false })
+/// How long nothing has been said. The timer is looked at only when there is nothing else to do, and moved on only
+/// when it rings: a busy stream does not touch it.
+struct Silence {
+    most: Duration,
+    timer: Pin<Box<Sleep>>,
+    spoken: bool,
+}
+
+/// The body of a streamed reply; a sign of life is sent after each `keep_alive` of silence, unless that is zero.
+pub(crate) fn frames(events: ReplyStream, encoder: Box<dyn Encoder>, keep_alive: Duration) -> Body {
+    let timer = || Box::pin(tokio::time::sleep(keep_alive));
+    let silence =
+        (!keep_alive.is_zero()).then(|| Silence { most: keep_alive, timer: timer(), spoken: false });
+    Body::from_stream(Frames { events, encoder, over: false, silence })
+}
+
+impl Silence {
+    /// Whether it has lasted.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let next = self.timer.deadline() + self.most;
+            self.timer.as_mut().reset(next);
+            if !std::mem::replace(&mut self.spoken, false) {
+                return Poll::Ready(());
+            }
+        }
+    }
 }
 
 impl Stream for Frames {
@@ -41,13 +70,67 @@ impl Stream for Frames {
                     this.encoder.finish(&mut out);
                     this.over = true;
                 }
-                Poll::Pending if out.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending => {
+                    let Some(silence) = &mut this.silence else { break };
+                    if out.is_empty() && silence.poll(cx).is_ready() {
+                        this.encoder.keep_alive(&mut out);
+                    }
+                    break;
+                }
             }
         }
-        match out.is_empty() {
-            true => Poll::Ready(None),
-            false => Poll::Ready(Some(Ok(out.into()))),
+        if let Some(silence) = this.silence.as_mut().filter(|_| !out.is_empty()) {
+            silence.spoken = true;
         }
+        match (out.is_empty(), this.over) {
+            (false, _) => Poll::Ready(Some(Ok(out.into()))),
+            (true, true) => Poll::Ready(None),
+            (true, false) => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use futures::StreamExt as _;
+    use maof::dialects;
+    use maof_core::{Body as Question, Call, CallId, ChatRequest, Delta, Envelope, Event, Principal, Target};
+    use maof_core::{Parts, Reply};
+
+    use super::*;
+
+    /// What a caller receives of a word, forty seconds of silence, and another word.
+    async fn received(keep_alive: Duration) -> Vec<String> {
+        let say = |text: &str| {
+            let deltas = vec![Delta::Text { choice: 0, text: text.to_owned() }];
+            Ok(Event { frame: None, deltas })
+        };
+        let (first, second) = (say("one"), say("two"));
+        let events = futures::stream::iter([first]).chain(futures::stream::once(async {
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            second
+        }));
+        let (_, Parts::Stream(events)) = Reply::stream(Box::pin(events)).into_parts() else {
+            return Vec::new();
+        };
+        let target = Target::Name("a".parse().unwrap());
+        let body = Question::from(ChatRequest::user("x"));
+        let call = Call::new(CallId::from_uuid(uuid::Uuid::nil()), target, Principal::local(), body);
+        let encoder = dialects::openai().encoder(&call, Envelope::default());
+        let body = frames(events, encoder, keep_alive).into_data_stream();
+        body.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap()).collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_broken_by_signs_of_life_and_by_nothing_else() {
+        let got = received(Duration::from_secs(15)).await;
+        let signs = got.iter().filter(|text| *text == ": keep-alive\n\n").count();
+        assert_eq!((signs, got.len()), (2, 4), "{got:?}");
+        assert!(got.first().unwrap().contains("one"));
+        assert!(got.last().unwrap().ends_with("data: [DONE]\n\n"));
+        let never = received(Duration::ZERO).await;
+        assert!(never.iter().all(|text| !text.contains("keep-alive")), "{never:?}");
     }
 }

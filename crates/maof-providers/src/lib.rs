@@ -18,6 +18,7 @@ mod endpoint;
 pub mod profile;
 
 pub use dialect::anthropic::{ANTHROPIC, Anthropic};
+pub use dialect::gemini::{GEMINI, Gemini};
 pub use dialect::openai::{COMPATIBLE, OPENAI, OpenAi};
 pub use endpoint::HttpEndpoint;
 pub use profile::{Auth, Profile, ProviderConfig};

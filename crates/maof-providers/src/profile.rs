@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::client::Pooled;
 use crate::dialect::anthropic::ANTHROPIC;
+use crate::dialect::gemini::GEMINI;
 use crate::dialect::openai::{COMPATIBLE, OPENAI};
 
 /// How a provider is told the key.
@@ -70,13 +71,18 @@ const fn local(name: &'static str, base_url: &'static str) -> Profile {
 
 impl Profile {
     /// Every profile. Addresses are those that each vendor's documentation gives (read November 2026).
-    pub const ALL: [&'static Profile; 18] = [
+    pub const ALL: [&'static Profile; 19] = [
         &Profile { dialect: &OPENAI, idempotency: true, ..vendor("openai", "https://api.openai.com/v1") },
         &Profile {
             dialect: &ANTHROPIC,
             auth: Auth::Header("x-api-key"),
             headers: &[("anthropic-version", "2023-06-01")],
             ..vendor("anthropic", "https://api.anthropic.com/v1")
+        },
+        &Profile {
+            dialect: &GEMINI,
+            auth: Auth::Header("x-goog-api-key"),
+            ..vendor("gemini", "https://generativelanguage.googleapis.com/v1beta")
         },
         // Its address is https://RESOURCE.openai.azure.com/openai/v1, its models are deployments.
         &Profile {
@@ -113,7 +119,7 @@ impl Profile {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
-    /// Which kind of provider: `openai`, `anthropic`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,
+    /// Which kind of provider: `openai`, `anthropic`, `gemini`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,
     /// `huggingface`, `mistral`, `moonshot`, `openrouter`, `perplexity`, `together`, `xai`, `llamacpp`, `ollama`, `vllm`
     /// or `openai_compatible`. Default `openai_compatible`.
     pub profile: String,

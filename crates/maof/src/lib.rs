@@ -78,4 +78,9 @@ pub mod dialects {
     pub fn anthropic() -> &'static dyn Dialect {
         &maof_providers::ANTHROPIC
     }
+
+    /// Google's Gemini.
+    pub fn gemini() -> &'static dyn Dialect {
+        &maof_providers::GEMINI
+    }
 }

@@ -1,10 +1,12 @@
 //! The gateway: the doors at which callers speak a provider's dialect. A door is a dialect and an operation;
 //! everything behind it is the same.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -71,6 +73,38 @@ doors! {
     count_tokens: anthropic, CountTokens;
 }
 
+/// `POST /v1beta/models/{model}:{verb}`: the path names the model and what is wanted.
+pub(super) async fn gemini(
+    State(maof): State<Maof>,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let dialect = dialects::gemini();
+    let (model, verb) = path.rsplit_once(':').unwrap_or((path.as_str(), ""));
+    let (operation, stream) = match verb {
+        "generateContent" => (Operation::Chat, false),
+        "streamGenerateContent" => (Operation::Chat, true),
+        "countTokens" => (Operation::CountTokens, false),
+        "embedContent" | "batchEmbedContents" => (Operation::Embed, false),
+        _ => {
+            let shown: String = path.chars().take(200).collect();
+            return dialect_error(
+                &Error::not_found(format!("there is no POST /v1beta/models/{shown}")),
+                dialect,
+            );
+        }
+    };
+    let sse = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    if stream && !sse {
+        let why = "streams come as server-sent events here: add `alt=sse` to the query";
+        return dialect_error(&Error::invalid_request(why).param("alt"), dialect);
+    }
+    let door = Door { model: Some(model.to_owned()), stream: Some(stream), ..Door::new(dialect, operation) };
+    answer(&maof, door, &headers, body).await
+}
+
 async fn answer(
     maof: &Maof,
     door: Door,
@@ -121,7 +155,9 @@ async fn try_answer(
                 // Buffering proxies hold streams back otherwise.
                 (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
             ];
-            let mut answer = (sse, frames(events, encoder)).into_response();
+            let mut answer =
+                (sse, frames(events, encoder, Duration::from_millis(maof.config().server.keep_alive_ms)))
+                    .into_response();
             describe(&mut answer, &sent, &head, None);
             Ok(answer)
         }

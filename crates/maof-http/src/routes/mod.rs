@@ -24,6 +24,7 @@ pub fn router(maof: Maof) -> Router {
         .route("/v1/audio/speech", post(gateway::speech))
         .route("/v1/messages", post(gateway::messages))
         .route("/v1/messages/count_tokens", post(gateway::count_tokens))
+        .route("/v1beta/models/{*call}", post(gateway::gemini))
         .route("/v1/models", get(gateway::models))
         .route("/v1/{*rest}", get(gateway::unknown).post(gateway::unknown))
         .method_not_allowed_fallback(gateway::wrong_method);

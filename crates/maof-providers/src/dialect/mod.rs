@@ -3,6 +3,7 @@
 pub mod anthropic;
 mod field;
 mod gate;
+pub mod gemini;
 mod multipart;
 mod object;
 pub mod openai;

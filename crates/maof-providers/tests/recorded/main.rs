@@ -9,11 +9,12 @@ use maof_core::{
     Name, Operation, Part, Principal, Reply, Response, Target, Unit, Unsupported,
 };
 use maof_providers::client::Events;
-use maof_providers::{ANTHROPIC, COMPATIBLE, OPENAI};
+use maof_providers::{ANTHROPIC, COMPATIBLE, GEMINI, OPENAI};
 use maof_testkit::wire::{Exchange, exchanges};
 use serde_json::{Value, json};
 
 mod anthropic;
+mod gemini;
 mod openai;
 
 /// Fails where the recordings are there but what is looked for is not.

@@ -53,6 +53,9 @@ pub struct Server {
     pub listen: String,
     /// Bytes that a request's body may have. Default 33,554,432 (32 MiB).
     pub body_limit: u64,
+    /// Milliseconds of silence in a stream after which a sign of life is sent, so that proxies keep the connection;
+    /// 0 for never. Default 15,000.
+    pub keep_alive_ms: u64,
     /// Whether `/health*` needs a key. Default false.
     pub key_for_health: bool,
     /// Whether `/metrics/prometheus` needs a key. Default false.
@@ -67,6 +70,7 @@ impl Default for Server {
         Server {
             listen: "127.0.0.1:8000".to_owned(),
             body_limit: 32 << 20,
+            keep_alive_ms: 15_000,
             key_for_health: false,
             key_for_metrics: false,
             keys: "maof-keys.json".into(),
