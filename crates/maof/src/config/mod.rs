@@ -53,7 +53,7 @@ pub struct Server {
     pub listen: String,
     /// Bytes that a request's body may have. Default 33,554,432 (32 MiB).
     pub body_limit: u64,
-    /// Milliseconds of silence in a stream after which a sign of life is sent, so that proxies keep the connection;
+    /// Milliseconds of silence in a stream after which (at the latest after twice as many) a sign of life is sent, so that proxies keep the connection;
     /// 0 for never. Default 15,000.
     pub keep_alive_ms: u64,
     /// Whether `/health*` needs a key. Default false.
