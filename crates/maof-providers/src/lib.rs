@@ -20,5 +20,6 @@ pub mod profile;
 pub use dialect::anthropic::{ANTHROPIC, Anthropic};
 pub use dialect::gemini::{GEMINI, Gemini};
 pub use dialect::openai::{COMPATIBLE, OPENAI, OpenAi};
+pub use dialect::openai_responses::{RESPONSES, Responses};
 pub use endpoint::HttpEndpoint;
 pub use profile::{Auth, Profile, ProviderConfig};

@@ -19,6 +19,7 @@ use crate::client::Pooled;
 use crate::dialect::anthropic::ANTHROPIC;
 use crate::dialect::gemini::GEMINI;
 use crate::dialect::openai::{COMPATIBLE, OPENAI};
+use crate::dialect::openai_responses::RESPONSES;
 
 /// How a provider is told the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +72,9 @@ const fn local(name: &'static str, base_url: &'static str) -> Profile {
 
 impl Profile {
     /// Every profile. Addresses are those that each vendor's documentation gives (read November 2026).
-    pub const ALL: [&'static Profile; 19] = [
+    pub const ALL: [&'static Profile; 20] = [
         &Profile { dialect: &OPENAI, idempotency: true, ..vendor("openai", "https://api.openai.com/v1") },
+        &Profile { dialect: &RESPONSES, ..vendor("openai_responses", "https://api.openai.com/v1") },
         &Profile {
             dialect: &ANTHROPIC,
             auth: Auth::Header("x-api-key"),
@@ -119,7 +121,7 @@ impl Profile {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
-    /// Which kind of provider: `openai`, `anthropic`, `gemini`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,
+    /// Which kind of provider: `openai`, `openai_responses`, `anthropic`, `gemini`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,
     /// `huggingface`, `mistral`, `moonshot`, `openrouter`, `perplexity`, `together`, `xai`, `llamacpp`, `ollama`, `vllm`
     /// or `openai_compatible`. Default `openai_compatible`.
     pub profile: String,

@@ -74,6 +74,11 @@ pub mod dialects {
         &maof_providers::OPENAI
     }
 
+    /// OpenAI's responses.
+    pub fn responses() -> &'static dyn Dialect {
+        &maof_providers::RESPONSES
+    }
+
     /// Anthropic's messages.
     pub fn anthropic() -> &'static dyn Dialect {
         &maof_providers::ANTHROPIC

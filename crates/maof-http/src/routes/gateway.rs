@@ -59,6 +59,8 @@ macro_rules! doors {
 doors! {
     /// `POST /v1/chat/completions`.
     chat: openai, Chat;
+    /// `POST /v1/responses`.
+    responses: responses, Chat;
     /// `POST /v1/embeddings`.
     embeddings: openai, Embed;
     /// `POST /v1/images/generations`.

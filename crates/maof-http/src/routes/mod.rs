@@ -18,6 +18,7 @@ pub fn router(maof: Maof) -> Router {
     let limit = maof.config().server.body_limit as usize;
     let gateway = Router::new()
         .route("/v1/chat/completions", post(gateway::chat))
+        .route("/v1/responses", post(gateway::responses))
         .route("/v1/embeddings", post(gateway::embeddings))
         .route("/v1/images/generations", post(gateway::images))
         .route("/v1/audio/transcriptions", post(gateway::transcriptions))

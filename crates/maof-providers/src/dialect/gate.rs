@@ -54,7 +54,7 @@ impl Gate {
     pub(crate) fn foreign(&mut self, at: &str, rest: &Map<String, Value>) -> Result<()> {
         for (name, value) in rest {
             let field = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
-            match value.is_null() || HINTS.contains(&name.as_str()) {
+            match value.is_null() || *value == Value::Bool(false) || HINTS.contains(&name.as_str()) {
                 true => self.without(field),
                 false => self.cannot(field)?,
             }
@@ -102,20 +102,24 @@ pub(crate) fn kind_of(part: &Part) -> &str {
 }
 
 /// Fields of any dialect that are about billing, storage, caches, safety or tracing, and change no answer.
-const HINTS: [&str; 15] = [
+const HINTS: [&str; 19] = [
     "cache_control",
     "container",
+    "include",
     "inference_geo",
     "labels",
     "metadata",
     "prediction",
     "prompt_cache_key",
     "prompt_cache_retention",
+    "reasoning",
     "safety_identifier",
     "service_tier",
     "store",
     "stream_options",
+    "text",
     "thinking",
+    "truncation",
     "user",
     "verbosity",
 ];

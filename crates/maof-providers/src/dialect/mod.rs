@@ -7,6 +7,7 @@ pub mod gemini;
 mod multipart;
 mod object;
 pub mod openai;
+pub mod openai_responses;
 mod said;
 mod scrub;
 mod sealed;

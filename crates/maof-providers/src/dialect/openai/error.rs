@@ -5,7 +5,7 @@ use maof_core::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 /// An error for a caller, as a whole body.
-pub(super) fn encode(error: &Error) -> Bytes {
+pub(crate) fn encode(error: &Error) -> Bytes {
     json!({"error": body(error)}).to_string().into()
 }
 

@@ -31,6 +31,8 @@ mod stream;
 mod tests;
 mod wire;
 
+pub(crate) use error::encode as encode_error;
+
 use bytes::Bytes;
 use maof_core::{
     Answer, Ask, Body, Call, Content, Decoder, Dialect, Encoder, Envelope, Error, Incoming, Operation,
