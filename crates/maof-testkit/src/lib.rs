@@ -8,6 +8,7 @@
     reason = "a test that cannot go on must fail"
 )]
 
+pub mod cassette;
 pub mod clock;
 pub mod contract;
 pub mod endpoint;

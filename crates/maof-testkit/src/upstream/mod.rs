@@ -1,7 +1,12 @@
-//! A scripted upstream: an OpenAI-compatible server on loopback that answers deterministically, misbehaves
-//! as it is told, and counts what it received.
+//! A scripted upstream: a server on loopback that answers deterministically, misbehaves as it is told, and
+//! counts what it received. It speaks OpenAI's chat completions, embeddings and responses, Anthropic's
+//! messages and Gemini's contents, whole and streamed; the path tells which.
 //!
 //! A chat is answered with `echo: ` and the text of the last message; a text's vector follows from its hash.
+//! A request that offers tools of its own is answered with a call of the one it names, else of the first,
+//! with arguments by the tool's schema; once the last message is a tool's result, only where a call is
+//! demanded. A request that enables thinking gets it, with a signature where the provider gives one. Every
+//! word counts as a token.
 //! The same server runs in process ([`Upstream::start`]) and as a program (`maof-upstream`).
 //!
 //! ```
@@ -16,7 +21,12 @@
 //! ```
 
 mod answer;
+mod anthropic;
 mod connection;
+mod gemini;
+mod openai;
+mod responses;
+mod schema;
 mod script;
 mod server;
 mod stats;
@@ -27,7 +37,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use answer::vector;
+pub use openai::vector;
 pub use script::{Act, Script};
 pub use stats::{Received, Stats};
 
@@ -71,7 +81,12 @@ impl Upstream {
 
     /// The base URL for clients, which ends in `/v1`.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}/v1", self.origin())
+    }
+
+    /// The URL without a path, for clients that add the version themselves.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// What it has counted so far.
@@ -116,5 +131,9 @@ impl Drop for Upstream {
     }
 }
 
+#[cfg(test)]
+mod dialects;
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;

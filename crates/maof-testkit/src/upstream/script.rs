@@ -18,7 +18,7 @@ pub enum Act {
         /// The `Retry-After` header, as it is.
         #[serde(default)]
         retry_after: Option<String>,
-        /// The body; none makes an error in OpenAI's shape.
+        /// The body; none makes an error in the shape of the dialect.
         #[serde(default)]
         body: Option<String>,
     },
@@ -39,8 +39,11 @@ pub enum Act {
     Cut(usize),
     /// The frame after this many, or the whole answer, is broken JSON.
     Malformed(usize),
-    /// A stream without `[DONE]`.
+    /// A stream without its last frame (`[DONE]`, `message_stop`, `response.completed`; of Gemini's: the one
+    /// that says why it ends).
     NoTerminator,
+    /// A proper answer whose bytes leave in pieces of this many, also amid a line or a character.
+    Split(usize),
     /// A proper answer under `text/html`.
     WrongContentType,
     /// A status of success, and an error as the body, or as the frame after this many.
@@ -57,7 +60,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// A failure with this status and an error in OpenAI's shape.
+    /// A failure with this status and an error in the shape of the dialect.
     pub fn status(status: u16) -> Act {
         Act::Status { status, retry_after: None, body: None }
     }

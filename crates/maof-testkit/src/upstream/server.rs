@@ -16,10 +16,11 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::answer::{self, Question};
+use super::answer::{Answer, Question, Shape, complaint};
 use super::connection::{Fuse, Fused};
 use super::script::{Act, Script};
 use super::stats::{Counters, Open, Received, Stats};
+use super::{anthropic, gemini, openai, responses};
 
 const JSON: &str = "application/json";
 
@@ -50,14 +51,11 @@ impl State {
 
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
     let counters = state.counters.clone();
-    let paths = Router::new()
-        .route("/chat/completions", post(answered))
-        .route("/embeddings", post(answered))
-        .route("/models", get(models));
     let router = Router::new()
-        .nest("/v1", paths.clone())
-        .merge(paths)
+        .route("/v1/models", get(models))
+        .route("/models", get(models))
         .route("/__stats", get(stats))
+        .route("/{*path}", post(answered))
         .layer(DefaultBodyLimit::max(256 << 20))
         .with_state(state);
     let service = router.into_make_service_with_connect_info::<Fuse>();
@@ -74,6 +72,21 @@ async fn models(Shared(state): Shared<Arc<State>>) -> Response {
     whole(200, JSON, json!({"object": "list", "data": known}).to_string())
 }
 
+/// Who answers at `path`; the version before it may be left out.
+fn shape(path: &str) -> Option<&'static dyn Shape> {
+    let rest = path.strip_prefix("/v1beta").or_else(|| path.strip_prefix("/v1")).unwrap_or(path);
+    Some(match (rest, rest.rsplit_once(':')) {
+        ("/chat/completions", _) => &openai::Chat,
+        ("/embeddings", _) => &openai::Embeddings,
+        ("/responses", _) => &responses::Responses,
+        ("/messages", _) => &anthropic::Messages,
+        ("/messages/count_tokens", _) => &anthropic::CountTokens,
+        (_, Some((_, "generateContent" | "streamGenerateContent"))) => &gemini::Generate,
+        (_, Some((_, "countTokens"))) => &gemini::CountTokens,
+        _ => return None,
+    })
+}
+
 async fn answered(
     Shared(state): Shared<Arc<State>>,
     ConnectInfo(fuse): ConnectInfo<Fuse>,
@@ -81,19 +94,30 @@ async fn answered(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(question) = Question::read(&body) else {
-        return whole(400, JSON, answer::error(400).to_string());
+    let Some(shape) = shape(uri.path()) else {
+        let message = format!("nothing answers at {}", uri.path());
+        return whole(404, JSON, openai::failure(404, &message).to_string());
+    };
+    let read = serde_json::from_slice(&body).map_err(|e| format!("the body is no JSON: {e}"));
+    let question = match read.and_then(|body| shape.question(&uri, body)) {
+        Ok(question) => question,
+        Err(message) => return whole(400, JSON, shape.failure(400, &message).to_string()),
     };
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let received = Received { path: uri.path().to_owned(), headers, body };
     let open = state.counters.begin(received, &question.model, &question.prompt);
     let act = state.script.lock().next(&question.model, &question.prompt);
-    let embed = uri.path().ends_with("/embeddings");
-    perform(act, &question, embed, &fuse, open).await
+    perform(act, shape, &question, &fuse, open).await
 }
 
-async fn perform(act: Act, question: &Question, embed: bool, fuse: &Fuse, mut open: Open) -> Response {
+async fn perform(
+    act: Act,
+    shape: &'static dyn Shape,
+    question: &Question,
+    fuse: &Fuse,
+    mut open: Open,
+) -> Response {
     match act {
         Act::Hang => std::future::pending().await,
         Act::Delay(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
@@ -104,7 +128,7 @@ async fn perform(act: Act, question: &Question, embed: bool, fuse: &Fuse, mut op
         }
         Act::Status { status, retry_after, body } => {
             open.finish();
-            let body = body.unwrap_or_else(|| answer::error(status).to_string());
+            let body = body.unwrap_or_else(|| shape.failure(status, &complaint(status)).to_string());
             let mut response = whole(status, JSON, body);
             if let Some(value) = retry_after.and_then(|text| text.parse().ok()) {
                 response.headers_mut().insert(RETRY_AFTER, value);
@@ -113,17 +137,20 @@ async fn perform(act: Act, question: &Question, embed: bool, fuse: &Fuse, mut op
         }
         _ => {}
     }
-    if question.stream && !embed {
-        return streamed(&act, question, open);
+    if question.stream {
+        return streamed(&act, shape, question, open);
     }
     open.finish();
-    let body = if embed { question.embeddings() } else { question.chat() }.to_string();
+    let body = shape.whole(question, &question.answer()).to_string();
     match act {
-        Act::ErrorInside(_) => whole(200, JSON, answer::error(500).to_string()),
-        Act::Malformed(_) => whole(200, JSON, body[..body.len() / 2].to_owned()),
+        Act::ErrorInside(_) => whole(200, JSON, shape.failure(500, &complaint(500)).to_string()),
+        Act::Malformed(_) => whole(200, JSON, body[..body.floor_char_boundary(body.len() / 2)].to_owned()),
         Act::WrongContentType => whole(200, "text/html", body),
+        Act::Split(bytes) => {
+            respond(200, JSON, Body::from_stream(play(split(body.as_bytes(), bytes), Duration::ZERO, None)))
+        }
         Act::Cut(after) => {
-            let sent = Bytes::from(body[..after.min(body.len() - 1)].to_owned());
+            let sent = Bytes::copy_from_slice(&body.as_bytes()[..after.min(body.len() - 1)]);
             let steps = VecDeque::from([Step::Send(sent), Step::Break]);
             let mut response = respond(200, JSON, Body::from_stream(play(steps, Duration::ZERO, None)));
             response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
@@ -139,29 +166,37 @@ enum Step {
     Break,
 }
 
-fn streamed(act: &Act, question: &Question, open: Open) -> Response {
-    let (chunks, pause) = match act {
-        Act::Drip { frames, ms } => (question.long_chunks(*frames), Duration::from_millis(*ms)),
-        _ => (question.chunks(), Duration::ZERO),
+/// The bytes in pieces of `size`, wherever that falls.
+fn split(bytes: &[u8], size: usize) -> VecDeque<Step> {
+    bytes.chunks(size.max(1)).map(|piece| Step::Send(Bytes::copy_from_slice(piece))).collect()
+}
+
+fn streamed(act: &Act, shape: &dyn Shape, question: &Question, open: Open) -> Response {
+    let (answer, pause) = match act {
+        Act::Drip { frames, ms } => (Answer::long(*frames), Duration::from_millis(*ms)),
+        _ => (question.answer(), Duration::ZERO),
     };
-    let frame = |data: &str| Step::Send(Bytes::from(format!("data: {data}\n\n")));
-    let mut steps: VecDeque<Step> = chunks.iter().map(|chunk| frame(&chunk.to_string())).collect();
+    let mut frames = shape.frames(question, &answer);
+    let end = frames.len().saturating_sub(1);
     match act {
-        Act::NoTerminator => {}
-        Act::Cut(after) => {
-            steps.truncate(*after);
-            steps.push_back(Step::Break);
-        }
+        Act::NoTerminator => frames.truncate(end),
+        Act::Cut(after) => frames.truncate(end.min(*after)),
         Act::ErrorInside(after) => {
-            steps.truncate(*after);
-            steps.push_back(frame(&answer::error(500).to_string()));
+            frames.truncate(end.min(*after));
+            frames.push(shape.broken_off(500, &complaint(500), frames.len()));
         }
         Act::Malformed(after) => {
-            steps.insert((*after).min(steps.len()), frame("{\"id\":\"x\",\"choices\":[{"));
-            steps.push_back(frame("[DONE]"));
+            let at = end.min(*after);
+            frames.insert(at, frames[at].broken());
         }
-        _ => steps.push_back(frame("[DONE]")),
+        _ => {}
     }
+    let texts = frames.iter().map(|frame| frame.written(shape.line_end()));
+    let steps = match act {
+        Act::Split(size) => split(texts.collect::<String>().as_bytes(), *size),
+        Act::Cut(_) => texts.map(|text| Step::Send(text.into())).chain([Step::Break]).collect(),
+        _ => texts.map(|text| Step::Send(text.into())).collect(),
+    };
     let content_type = match act {
         Act::WrongContentType => "text/html",
         _ => "text/event-stream",

@@ -13,7 +13,7 @@ const KEPT: usize = 256;
 /// Counts since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Requests for answers (chats and embeddings).
+    /// Requests for answers, embeddings and counts of tokens.
     pub requests: u64,
     /// Of them, by model.
     pub models: BTreeMap<String, u64>,
