@@ -9,13 +9,14 @@ use maof_core::{
     Name, Operation, Part, Principal, Reply, Response, Target, Unit, Unsupported,
 };
 use maof_providers::client::Events;
-use maof_providers::{ANTHROPIC, COMPATIBLE, GEMINI, OPENAI};
+use maof_providers::{ANTHROPIC, COMPATIBLE, GEMINI, OPENAI, RESPONSES};
 use maof_testkit::wire::{Exchange, exchanges};
 use serde_json::{Value, json};
 
 mod anthropic;
 mod gemini;
 mod openai;
+mod responses;
 
 /// Fails where the recordings are there but what is looked for is not.
 fn enough<T>(seen: usize, least: usize, all: &[T]) {
@@ -105,5 +106,9 @@ fn gist(answer: &Answer) -> (String, Vec<(String, String, Value)>) {
     let call = |call: &maof_core::ToolCall| {
         (call.id.clone(), call.name.clone(), serde_json::from_str(&call.arguments).unwrap_or(Value::Null))
     };
-    (message.plain_text(), message.tool_calls().map(call).collect())
+    let said = message.parts.iter().filter_map(|part| match part {
+        Part::Text { text } | Part::Refusal { text } => Some(text.as_str()),
+        _ => None,
+    });
+    (said.collect(), message.tool_calls().map(call).collect())
 }
