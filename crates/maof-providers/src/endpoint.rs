@@ -106,10 +106,10 @@ impl HttpEndpoint {
             let known: HeaderName = name.parse().map_err(|_| unsendable(name))?;
             headers.insert(known, HeaderValue::from_str(value).map_err(|_| unsendable(name))?);
         }
+        // A compressor would hold frames back, and a bomb would have to be told from an answer.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if streamed {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-            // A compressor would hold frames back.
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         } else {
             let wanted = if call.operation() == Operation::Speech { "*/*" } else { "application/json" };
             headers.insert(ACCEPT, HeaderValue::from_static(wanted));

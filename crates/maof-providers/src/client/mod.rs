@@ -11,7 +11,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod direct;
 mod pooled;
+mod proxied;
 mod sse;
 
 use std::fmt;
@@ -25,6 +27,9 @@ use maof_core::Result;
 
 pub use pooled::Pooled;
 pub use sse::{Events, Frame};
+
+/// How we name ourselves to upstreams.
+const AGENT: &str = concat!("maof/", env!("CARGO_PKG_VERSION"));
 
 /// A request: always a POST.
 #[derive(Clone, Debug)]

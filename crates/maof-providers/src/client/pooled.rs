@@ -1,30 +1,27 @@
-//! The client behind the port: reqwest, with pooled connections.
+//! The client behind the port: straight to the host, or through the proxy that the environment names.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
 use maof_core::{Error, Result};
 
+use super::direct::Direct;
+use super::proxied::Proxied;
 use super::{Answer, Http, Request};
 
-/// Idle connections that are kept to each host.
-const IDLE: usize = 64;
-
-/// Connections that are kept for the next request. Built when it is first used, because loading the
-/// system's root certificates takes a while and most processes speak to few of their providers.
+/// Connections that are kept for the next request.
 #[derive(Debug)]
-pub struct Pooled {
-    connect_timeout: Duration,
-    /// Nothing on this machine is asked through a proxy, and nothing without TLS needs certificates.
-    local: bool,
-    plain: bool,
-    client: OnceLock<reqwest::Client>,
+pub struct Pooled(Way);
+
+#[derive(Debug)]
+enum Way {
+    Direct(Direct),
+    Proxied(Proxied),
 }
 
 impl Pooled {
-    /// For requests below `base_url`; gives up on connecting after `connect_timeout`.
+    /// For requests below `base_url`; gives up on connecting after `connect_timeout`. Where the environment names a
+    /// proxy (`HTTP_PROXY`, `HTTPS_PROXY` or `ALL_PROXY`), hosts other than this machine are asked through it.
     ///
     /// # Errors
     /// `invalid_request` when `base_url` is no http or https URL.
@@ -39,66 +36,29 @@ impl Pooled {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let local = host == "localhost"
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        Ok(Pooled { connect_timeout, local, plain: url.scheme() == "http", client: OnceLock::new() })
+        let plain = url.scheme() == "http";
+        Ok(Pooled(
+            match local || !names_proxy(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty())) {
+                true => Way::Direct(Direct::new(plain, connect_timeout)),
+                false => Way::Proxied(Proxied::new(connect_timeout)),
+            },
+        ))
     }
+}
 
-    fn client(&self) -> Result<&reqwest::Client> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let built = self.build()?;
-        Ok(self.client.get_or_init(|| built))
-    }
-
-    fn build(&self) -> Result<reqwest::Client> {
-        // The client would panic.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(Error::internal("no TLS provider is installed: call `maof::init()` first"));
-        }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("maof/", env!("CARGO_PKG_VERSION")))
-            // A redirect could lead a request with our key to where its answerer likes.
-            .redirect(reqwest::redirect::Policy::none())
-            // What was sent may have been billed: only our own retry layer sends again.
-            .retry(reqwest::retry::never())
-            .connect_timeout(self.connect_timeout)
-            .tcp_nodelay(true)
-            .referer(false)
-            .pool_max_idle_per_host(IDLE);
-        if self.local {
-            builder = builder.no_proxy();
-        }
-        if self.plain && self.local {
-            builder = builder.tls_certs_only([]);
-        }
-        builder.build().map_err(|e| Error::internal("the HTTP client cannot be built").because(e))
-    }
-
-    fn unsent(&self, cause: reqwest::Error) -> Error {
-        let cause = cause.without_url();
-        let error = if cause.is_timeout() {
-            Error::timed_out(format!(
-                "no connection to the upstream within {} ms",
-                self.connect_timeout.as_millis()
-            ))
-        } else if cause.is_connect() {
-            Error::unavailable("the upstream cannot be reached")
-        } else {
-            Error::unavailable("the upstream closed the connection before it answered")
-        };
-        error.because(cause)
-    }
+/// Whether the environment names a proxy.
+fn names_proxy(is_set: impl Fn(&str) -> bool) -> bool {
+    const NAMES: [&str; 6] =
+        ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    NAMES.into_iter().any(is_set)
 }
 
 #[async_trait]
 impl Http for Pooled {
     async fn send(&self, request: Request) -> Result<Answer> {
-        let sent = self.client()?.post(&request.url).headers(request.headers).body(request.body).send().await;
-        let response = sent.map_err(|cause| self.unsent(cause))?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.bytes_stream().map(|item| {
-            item.map_err(|e| Error::protocol("the upstream's answer was cut off").because(e.without_url()))
-        });
-        Ok(Answer { status, headers, body: Box::pin(body) })
+        match &self.0 {
+            Way::Direct(direct) => direct.send(request).await,
+            Way::Proxied(proxied) => proxied.send(request).await,
+        }
     }
 }
