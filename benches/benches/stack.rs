@@ -10,6 +10,10 @@ use maof_benches::CpuTime;
 use maof_core::Endpoint as _;
 use maof_testkit::ScriptedEndpoint;
 
+/// What the programs that are shipped allocate with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn stack(c: &mut Criterion<CpuTime>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let endpoint = Arc::new(ScriptedEndpoint::new("echo").forgetful());

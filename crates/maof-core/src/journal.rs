@@ -1,6 +1,7 @@
 //! Tasks, runs and their journal: what must not be lost.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -127,6 +128,24 @@ pub struct NewRun {
     pub records: Vec<Bytes>,
     /// When it is accepted.
     pub at: Timestamp,
+    /// The claim of whoever accepts it and could begin at once, if somebody could.
+    pub claim: Option<FirstClaim>,
+}
+
+/// A worker's wish for the run that it accepts. Granted where nothing else waits: no run is overtaken.
+#[derive(Clone, Debug)]
+pub struct FirstClaim {
+    /// The worker's name.
+    pub owner: Arc<str>,
+    /// How long the claim holds without a heartbeat, from the acceptance on.
+    pub lease: Duration,
+    /// What the worker writes down before it begins; part of the journal only where the claim is granted.
+    pub records: Vec<Bytes>,
+}
+
+impl FirstClaim {
+    /// The fence of a claim that is granted with the acceptance.
+    pub const FENCE: i64 = 1;
 }
 
 /// How a run ended.
@@ -175,6 +194,10 @@ pub struct RunFilter {
 pub trait Journal: Send + Sync + fmt::Debug {
     /// Accepts a run; durable, synced to disk, when it returns. A key that was used before gives the run
     /// that was accepted then, and writes nothing.
+    ///
+    /// A claim that comes with it is granted in the same write if no other run waits and no lease has run out:
+    /// the run is then `Running` with the fence [`FirstClaim::FENCE`], and the claim's records follow its own.
+    /// Otherwise it is `Queued`, without them.
     ///
     /// # Errors
     /// `conflict` when the key was used before for another task.

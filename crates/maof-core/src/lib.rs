@@ -43,7 +43,8 @@ pub use endpoint::{Card, Endpoint};
 pub use error::{Category, Classify, Error, ErrorKind, Failure, Origin, Recovery, Result, Retry, Severity};
 pub use ids::{AttemptId, CallId, DecisionId, Ids, Name, Random, RunId, TaskId};
 pub use journal::{
-    Audit, AuditRow, Batch, Beat, Claim, Finished, Journal, NewRun, Record, Run, RunFilter, RunState, Task,
+    Audit, AuditRow, Batch, Beat, Claim, Finished, FirstClaim, Journal, NewRun, Record, Run, RunFilter,
+    RunState, Task,
 };
 pub use money::{Money, Tariff};
 pub use principal::{Grant, Principal, Role, Secret};

@@ -19,5 +19,5 @@ pub use report::{AgentReport, Disagreement, FailedAttempts, Replaced, Report, St
 pub use run::{Command, Machine};
 pub use workflow::{
     InputFormat, InputSpec, MakeAggregate, OnError, Step, StepSpec, Then, Workflow, WorkflowSpec, is_shallow,
-    no_joins,
+    is_shallow_value, no_joins,
 };

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// The version that is written.
 pub const VERSION: u8 = 1;
 
+/// Bytes that most records fit in.
+const TYPICAL: usize = 256;
+
 /// One call of a run: which step, which item of its map, which of its members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot {
@@ -125,10 +128,28 @@ impl Record {
     /// # Errors
     /// `internal` when it cannot be encoded.
     pub fn encode(&self) -> Result<Bytes> {
-        let mut out = vec![VERSION];
-        rmp_serde::encode::write_named(&mut out, self)
-            .map_err(|e| Error::internal("a record could not be encoded").because(e))?;
+        let mut out = Vec::with_capacity(TYPICAL);
+        self.write(&mut out)?;
         Ok(out.into())
+    }
+
+    /// What a journal keeps of several, as parts of one allocation.
+    pub(crate) fn encode_all<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Vec<Bytes>> {
+        let (mut out, mut ends) = (Vec::with_capacity(2 * TYPICAL), Vec::new());
+        for record in records {
+            record.write(&mut out)?;
+            ends.push(out.len());
+        }
+        // Copied, so that a store that keeps it keeps no room that is not used.
+        let mut rest = Bytes::copy_from_slice(&out);
+        let starts = std::iter::once(0).chain(ends.clone());
+        Ok(starts.zip(ends).map(|(start, end)| rest.split_to(end - start)).collect())
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> Result<()> {
+        out.push(VERSION);
+        rmp_serde::encode::write_named(out, self)
+            .map_err(|e| Error::internal("a record could not be encoded").because(e))
     }
 
     /// Reads what [`Record::encode`] wrote.
@@ -176,8 +197,11 @@ mod tests {
             },
             Record::Finished { state: RunState::Completed, failure: None },
         ];
-        for record in records {
-            assert_eq!(Record::decode(&record.encode().unwrap()).unwrap(), record);
+        let all = Record::encode_all(&records).unwrap();
+        assert_eq!(all.len(), records.len());
+        for (record, bytes) in records.iter().zip(all) {
+            assert_eq!(Record::decode(&record.encode().unwrap()).unwrap(), *record);
+            assert_eq!(bytes, record.encode().unwrap());
         }
     }
 

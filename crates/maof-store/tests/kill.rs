@@ -53,6 +53,7 @@ fn new(number: u128) -> NewRun {
         idempotency_key: Some(number.to_string()),
         records: vec![Bytes::from_static(b"accepted")],
         at: NOW,
+        claim: None,
     }
 }
 

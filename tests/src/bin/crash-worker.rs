@@ -50,8 +50,16 @@ async fn main() -> anyhow::Result<()> {
         .await?;
     let who = Principal::local();
     let run = match rest.first() {
-        Some(id) => id.parse::<RunId>()?,
+        Some(id) => {
+            let id = id.parse::<RunId>()?;
+            maof.work_on(&who, id).await?;
+            id
+        }
         None => {
+            // Who works before it submits begins the run as it is accepted; else it is queued, and claimed.
+            if !point.starts_with("claim") {
+                maof.work();
+            }
             let workflow = maof.compile(workflow()?)?;
             let request = TaskRequest {
                 task_type: workflow.name.clone(),
@@ -61,10 +69,13 @@ async fn main() -> anyhow::Result<()> {
                 idempotency_key: Some("crash".to_owned()),
                 workflow: Some(workflow),
             };
-            maof.submit(&who, request).await?.id
+            let run = maof.submit(&who, request).await?.id;
+            if point.starts_with("claim") {
+                maof.work();
+            }
+            run
         }
     };
-    maof.work_on(&who, run).await?;
     let ended = maof.wait(&who, run).await?;
     println!("{}", ended.result.context("the run has no result")?);
     maof.shutdown().await;

@@ -8,18 +8,16 @@ use maof_core::{Call, Clock, Error, Ids, Journal, Observe, Reply, RunId, Timesta
 use tokio::sync::broadcast;
 use tower::util::BoxCloneSyncService;
 
+use super::waiting::Waiting;
+
 /// The call path: the one type at every seam.
 pub type CallService = BoxCloneSyncService<Call, Reply, Error>;
 
 /// Changes that are told to watchers; who misses some looks at the journal.
 const CHANGES: usize = 1024;
 
-/// A run's journal has grown.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Change {
-    pub(crate) run: RunId,
-    pub(crate) ended: bool,
-}
+/// A run whose journal has grown.
+pub(crate) type Change = RunId;
 
 pub(crate) struct Context {
     pub(crate) journal: Arc<dyn Journal>,
@@ -27,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) observe: Arc<dyn Observe>,
+    /// Who waits for the end of a run.
+    pub(crate) waiting: Waiting,
     changes: broadcast::Sender<Change>,
 }
 
@@ -38,7 +38,8 @@ impl Context {
         ids: Arc<dyn Ids>,
         observe: Arc<dyn Observe>,
     ) -> Self {
-        Context { journal, calls, clock, ids, observe, changes: broadcast::channel(CHANGES).0 }
+        let changes = broadcast::channel(CHANGES).0;
+        Context { journal, calls, clock, ids, observe, waiting: Waiting::default(), changes }
     }
 
     /// The moment of a deadline on the clock that never goes back.
@@ -47,10 +48,10 @@ impl Context {
         self.clock.instant().checked_add(deadline.since(self.clock.now()))
     }
 
-    /// Tells watchers that a run's journal has grown, and whether it has ended.
-    pub(crate) fn tell(&self, run: RunId, ended: bool) {
+    /// Tells watchers that a run's journal has grown.
+    pub(crate) fn tell(&self, run: RunId) {
         // Nobody watching is no failure.
-        let _ = self.changes.send(Change { run, ended });
+        let _ = self.changes.send(run);
     }
 
     pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {

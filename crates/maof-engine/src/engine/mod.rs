@@ -1,18 +1,18 @@
 //! The engine: takes tasks in, claims runs, drives them, and lets them be watched and cancelled.
 
+mod accept;
 mod context;
 mod inner;
+mod waiting;
 mod watch;
 mod worker;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use maof_core::{
-    Clock, Error, Ids, Journal, Name, NewRun, Observe, Result, Run, RunId, RunState, Signal, Task,
-};
+use maof_core::{Clock, Error, Ids, Journal, Name, Observe, Result, Run, RunId};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,8 @@ impl Engine {
     /// `invalid_request` naming the setting that is wrong.
     pub fn new(parts: Parts) -> Result<Engine> {
         parts.config.validate()?;
-        let owner = parts.ids.next().to_string();
+        let owner = parts.ids.next().to_string().into();
+        let free = parts.config.max_in_flight;
         let context = Context::new(parts.journal, parts.calls, parts.clock, parts.ids, parts.observe);
         let inner = Inner {
             config: parts.config,
@@ -78,6 +79,8 @@ impl Engine {
             workflows: RwLock::new(HashMap::new()),
             compile: parts.compile,
             running: Mutex::new(HashMap::new()),
+            free: free.into(),
+            working: Default::default(),
             wake: Notify::new(),
             hungry: Default::default(),
             closing: CancellationToken::new(),
@@ -89,6 +92,7 @@ impl Engine {
 
     /// Begins to claim and drive runs, until [`Engine::shutdown`].
     pub fn start(&self) {
+        self.inner.working.store(true, Ordering::Release);
         let tracker = &self.inner.tracker;
         tracker.spawn(worker::claims(Arc::clone(&self.inner), None));
         tracker.spawn(worker::heartbeats(Arc::clone(&self.inner)));
@@ -103,42 +107,7 @@ impl Engine {
 
     /// Makes a workflow known, so that runs of it can be claimed.
     pub fn add_workflow(&self, workflow: Arc<Workflow>) {
-        self.inner.know(workflow);
-    }
-
-    /// Accepts a task: durable when this returns. The same key twice is the same run.
-    ///
-    /// # Errors
-    /// `unavailable` when shutting down or when the store cannot be reached; `conflict` when the key was
-    /// used for another task.
-    pub async fn submit(&self, task: Task, workflow: &Arc<Workflow>, key: Option<String>) -> Result<Run> {
-        if self.inner.closing.is_cancelled() {
-            return Err(Error::unavailable("MAOF is shutting down; send the task again later"));
-        }
-        self.add_workflow(Arc::clone(workflow));
-        let spec = serde_json::to_value(&workflow.spec)
-            .map_err(|e| Error::internal("a workflow could not be written as JSON").because(e))?;
-        let id = RunId::from_uuid(task.id.uuid());
-        let accepted = NewRun {
-            id,
-            workflow: workflow.name.clone(),
-            version: workflow.version.clone(),
-            task,
-            idempotency_key: key,
-            records: vec![Record::Accepted { workflow: spec }.encode()?],
-            at: self.inner.context.clock.now(),
-        };
-        let run = self.inner.context.journal.accept(accepted).await?;
-        if run.id == id {
-            self.inner.context.observe.on(Signal::Run {
-                run: run.id,
-                task_type: &run.task.task_type,
-                state: RunState::Queued,
-                age: Duration::ZERO,
-            });
-        }
-        self.inner.wake.notify_one();
-        Ok(run)
+        self.inner.know(&workflow);
     }
 
     /// Cancels a run: one that waits ends at once, one that runs ends as soon as its calls are aborted.
@@ -150,7 +119,8 @@ impl Engine {
         let now = self.inner.context.clock.now();
         let had_not_ended = self.inner.context.journal.cancel(tenant, run, now).await?;
         self.inner.tell(run, Stop::Cancel);
-        self.inner.context.tell(run, true);
+        self.inner.context.tell(run);
+        self.inner.context.waiting.look(run);
         Ok(had_not_ended)
     }
 
@@ -160,21 +130,6 @@ impl Engine {
     /// `not_found`.
     pub async fn run(&self, tenant: &Name, run: RunId) -> Result<Run> {
         self.inner.context.journal.run(tenant, run).await
-    }
-
-    /// Waits until a run has ended.
-    ///
-    /// # Errors
-    /// `not_found`; `unavailable` when the store cannot be reached.
-    pub async fn wait(&self, tenant: &Name, run: RunId) -> Result<Run> {
-        let mut changes = self.inner.context.changes();
-        loop {
-            let found = self.run(tenant, run).await?;
-            if found.state.is_final() {
-                return Ok(found);
-            }
-            self.changed(&mut changes, run, true).await;
-        }
     }
 
     /// Who did what, how long it took, what it cost and where they disagreed; so far, if it still runs.
@@ -237,3 +192,6 @@ impl maof_core::Aggregate for ReadOnly {
         Box::pin(std::future::ready(Err(Error::internal("a journal that is read joins nothing"))))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
-//! Watching a run: its journal as it grows, resumable by sequence.
+//! Watching a run: its end, and its journal as it grows, resumable by sequence.
 
 use std::time::Duration;
 
 use futures::Stream;
-use maof_core::{Name, Result, RunId, Timestamp};
+use maof_core::{Name, Result, Run, RunId, Timestamp};
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -28,6 +28,31 @@ pub struct RunEvent {
 }
 
 impl Engine {
+    /// Waits until a run has ended.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` when the store cannot be reached.
+    pub async fn wait(&self, tenant: &Name, run: RunId) -> Result<Run> {
+        let poll = Duration::from_millis(self.inner.config.poll_ms);
+        loop {
+            // Before looking: whoever ends or lets go of it from now on says so.
+            let mut seat = self.inner.context.waiting.join(run);
+            let told = if self.inner.holds(tenant, run) {
+                (&mut seat.told).await.ok()
+            } else {
+                let found = self.run(tenant, run).await?;
+                if found.state.is_final() {
+                    return Ok(found);
+                }
+                // It may end in another process, which tells nobody.
+                tokio::time::timeout(poll, &mut seat.told).await.ok().and_then(|told| told.ok())
+            };
+            if let Some(ended) = told {
+                return Ok(ended);
+            }
+        }
+    }
+
     /// What happened to a run after the record `after`, then what happens, until it ends.
     pub fn events(
         &self,
@@ -55,7 +80,7 @@ impl Engine {
                             over = ended && events.is_empty();
                             page.extend(events);
                             if page.is_empty() && !over {
-                                engine.changed(&mut changes, run, false).await;
+                                engine.changed(&mut changes, run).await;
                             }
                         }
                     }
@@ -76,14 +101,13 @@ impl Engine {
         Ok((events?, ended))
     }
 
-    /// Waits until the run may have changed, or `only_end`ed; at the latest after a poll, for changes by other
-    /// processes.
-    pub(super) async fn changed(&self, changes: &mut Receiver<Change>, run: RunId, only_end: bool) {
+    /// Waits until the run may have changed; at the latest after a poll, for changes by other processes.
+    async fn changed(&self, changes: &mut Receiver<Change>, run: RunId) {
         let poll = Duration::from_millis(self.inner.config.poll_ms);
         let told = async {
             loop {
                 match changes.recv().await {
-                    Ok(change) if change.run != run || (only_end && !change.ended) => {}
+                    Ok(change) if change != run => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => return,
                     Err(RecvError::Closed) => return std::future::pending().await,
                 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use maof_core::{Batch, Claim, Error, Finished, Origin, Result, Run, RunId, RunState, Signal};
 use tokio::sync::watch;
 
-use super::inner::{Held, Inner};
+use super::inner::{Held, Inner, Place};
 use crate::record::Record;
-use crate::run::{Driver, Stop};
+use crate::run::{Begun, Driver, Stop};
 use crate::workflow::Workflow;
 
 /// Runs that one statement claims, at most.
@@ -19,15 +19,16 @@ const AT_ONCE: u32 = 50;
 pub(super) async fn claims(inner: Arc<Inner>, only: Option<RunId>) {
     let poll = Duration::from_millis(inner.config.poll_ms);
     while !inner.closing.is_cancelled() {
-        let room = inner.config.max_in_flight.saturating_sub(inner.running.lock().len() as u32).min(AT_ONCE);
         // Told before looking: whoever ends from now on wakes this loop.
-        inner.hungry.store(true, Ordering::Release);
-        let claimed = if room == 0 { Vec::new() } else { claim(&inner, only, room).await };
-        let more = claimed.len() as u32 == room && room > 0;
+        inner.hungry.store(true, Ordering::SeqCst);
+        let places: Vec<Place> = (0..AT_ONCE).map_while(|_| inner.place()).collect();
+        let room = places.len();
+        let claimed = if room == 0 { Vec::new() } else { claim(&inner, only, room as u32).await };
+        let more = claimed.len() == room && room > 0;
         // Fewer than there was room for: nothing else waits, and only what is submitted wakes this loop.
-        inner.hungry.store(room == 0 || more, Ordering::Release);
-        for run in claimed {
-            take(&inner, run).await;
+        inner.hungry.store(room == 0 || more, Ordering::SeqCst);
+        for (run, place) in claimed.into_iter().zip(places) {
+            take(&inner, run, place).await;
         }
         if !more {
             tokio::select! {
@@ -55,7 +56,7 @@ async fn claim(inner: &Inner, only: Option<RunId>, limit: u32) -> Vec<Run> {
     })
 }
 
-async fn take(inner: &Arc<Inner>, run: Run) {
+async fn take(inner: &Arc<Inner>, run: Run, place: Place) {
     if run.claims > inner.config.max_claims {
         let tries = run.claims - 1;
         let why = format!("given up after {tries} claims: its workers never came to an end with it");
@@ -74,15 +75,27 @@ async fn take(inner: &Arc<Inner>, run: Run) {
             return;
         }
     };
+    start(inner, run, workflow, None, place);
+}
+
+/// Drives a claimed run in a task of its own; from where it begins, if that was thought through already.
+pub(super) fn start(
+    inner: &Arc<Inner>,
+    run: Run,
+    workflow: Arc<Workflow>,
+    begun: Option<Begun>,
+    place: Place,
+) {
     inner.context.observe.on(Signal::Run {
         run: run.id,
         task_type: &run.task.task_type,
         state: RunState::Running,
         age: inner.context.clock.now().since(run.created),
     });
-    let held = Holding { inner: Arc::clone(inner), run: run.id, fence: run.fence };
+    let holding = Holding { inner: Arc::clone(inner), run: run.id, fence: run.fence, _place: place };
     let (sender, stop) = watch::channel(run.cancel.then_some(Stop::Cancel));
-    let earlier = inner.running.lock().insert(run.id, Held { fence: run.fence, stop: sender });
+    let held = Held { tenant: run.task.principal.tenant.clone(), fence: run.fence, stop: sender };
+    let earlier = inner.running.lock().insert(run.id, held);
     if let Some(earlier) = earlier {
         // We slept through our own lease: the driver that we had must write nothing more.
         earlier.stop.send_replace(Some(Stop::Lost));
@@ -90,9 +103,9 @@ async fn take(inner: &Arc<Inner>, run: Run) {
     if inner.closing.is_cancelled() {
         inner.tell(run.id, Stop::Suspend);
     }
-    let driver = Driver::new(Arc::clone(&inner.context), run, workflow);
+    let driver = Driver::new(Arc::clone(&inner.context), run, workflow, begun);
     inner.tracker.spawn(async move {
-        let _held = held;
+        let _holding = holding;
         driver.drive(stop).await;
     });
 }
@@ -110,15 +123,16 @@ async fn workflow_of(inner: &Inner, run: &Run) -> Result<Arc<Workflow>> {
     let spec = serde_json::from_value(workflow)
         .map_err(|e| Error::internal("a journaled workflow is damaged").because(e))?;
     let workflow = Arc::new((inner.compile)(spec)?);
-    inner.know(Arc::clone(&workflow));
+    inner.know(&workflow);
     Ok(workflow)
 }
 
-/// A place among the runs in flight; let go however its driver ends, a panic included.
+/// A run in flight; let go however its driver ends, a panic included.
 struct Holding {
     inner: Arc<Inner>,
     run: RunId,
     fence: i64,
+    _place: Place,
 }
 
 impl Drop for Holding {
@@ -129,10 +143,7 @@ impl Drop for Holding {
             running.remove(&self.run);
         }
         drop(running);
-        // There is room for another one now.
-        if self.inner.hungry.load(Ordering::Acquire) {
-            self.inner.wake.notify_one();
-        }
+        self.inner.context.waiting.look(self.run);
     }
 }
 
@@ -152,7 +163,8 @@ async fn give_up(inner: &Inner, run: &Run, why: Error) {
     if let Err(error) = inner.context.journal.commit(batch).await {
         tracing::warn!(run = %run.id, %error, "a run could not be given up");
     }
-    inner.context.tell(run.id, true);
+    inner.context.tell(run.id);
+    inner.context.waiting.look(run.id);
 }
 
 /// Renews leases three times a lease, and learns what others wish.

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context as Cx, Poll, Waker};
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use maof_core::{
@@ -20,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use super::begun::{Begun, announced, the_end};
 use super::step::{Command, Machine};
 use crate::engine::Context;
 use crate::record::{AgentAnswer, Record, Slot};
@@ -42,8 +42,11 @@ pub(crate) struct Driver {
     run: Run,
     workflow: Arc<Workflow>,
     machine: Machine,
+    /// What is commanded first.
+    first: Vec<Command>,
+    /// Whether the journal says already that the commands are about to be obeyed.
+    announced: bool,
     principal: Arc<Principal>,
-    seq: u64,
     /// The only work there is, done within the driver's own task: a chain wakes no other thread.
     alone: Option<BoxFuture<'static, Record>>,
     /// Work that runs side by side.
@@ -51,15 +54,23 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(context: Arc<Context>, run: Run, workflow: Arc<Workflow>) -> Self {
-        let machine = Machine::new(Arc::clone(&workflow), &run.task.content);
+    /// A driver of a claimed run. One that begins is given with its first calls announced already.
+    pub(crate) fn new(
+        context: Arc<Context>,
+        run: Run,
+        workflow: Arc<Workflow>,
+        begun: Option<Begun>,
+    ) -> Self {
+        let announced = begun.is_some();
+        let begun = begun.unwrap_or_else(|| Begun::new(&workflow, &run.task));
         let principal = Arc::new(run.task.principal.clone());
         Driver {
             context,
-            seq: run.seq,
             run,
             workflow,
-            machine,
+            machine: begun.machine,
+            first: begun.commands,
+            announced,
             principal,
             alone: None,
             tasks: JoinSet::new(),
@@ -91,14 +102,18 @@ impl Driver {
         loop {
             commands = self.resolve_joins(commands, &mut records);
             if let Some(finished) = the_end(&commands) {
+                let finished = finished.clone();
                 return self.finish(records, finished).await;
             }
             let asked = *stop.borrow();
             if let Some(asked) = asked {
                 return self.stop(asked, records).await;
             }
-            announce(&commands, &mut records);
-            self.commit(std::mem::take(&mut records), None).await?;
+            if !std::mem::take(&mut self.announced) {
+                records.extend(announced(&commands));
+                self.commit(&records, None).await?;
+                records.clear();
+            }
             let asked = *stop.borrow();
             if let Some(asked) = asked {
                 return self.stop(asked, records).await;
@@ -128,20 +143,19 @@ impl Driver {
 
     /// Rebuilds the machine from the journal; what is outstanding is to be done (again).
     async fn replay(&mut self) -> Result<Vec<Command>> {
-        if self.run.seq == 1 {
-            // Nothing but its acceptance is written, and that says nothing that is not known.
-            self.seq = 1;
-            return Ok(self.machine.step(&Record::Accepted { workflow: Value::Null }));
+        if self.announced || self.run.seq == 1 {
+            // Nothing but its acceptance is written.
+            return Ok(std::mem::take(&mut self.first));
         }
         let journal = self.context.journal.load(&self.run.task.principal.tenant, self.run.id).await?;
-        self.seq = journal.len() as u64;
+        self.run.seq = journal.len() as u64;
         let mut fresh = Vec::new();
-        for record in &journal {
+        for record in journal.iter().skip(1) {
             fresh = self.machine.step(&Record::decode(&record.bytes)?);
         }
         // An end that was commanded and not written is no outstanding call; it is commanded once.
         match the_end(&fresh) {
-            Some(end) => Ok(vec![Command::Finish(end)]),
+            Some(end) => Ok(vec![Command::Finish(end.clone())]),
             None => Ok(self.machine.outstanding()),
         }
     }
@@ -231,24 +245,23 @@ impl Driver {
         left
     }
 
-    async fn commit(&mut self, records: Vec<Record>, finished: Option<Finished>) -> Result<()> {
+    async fn commit(&mut self, records: &[Record], finished: Option<Finished>) -> Result<()> {
         if records.is_empty() && finished.is_none() {
             return Ok(());
         }
-        let encoded: Result<Vec<Bytes>> = records.iter().map(Record::encode).collect();
-        let encoded = encoded?;
-        let (count, ended) = (encoded.len() as u64, finished.is_some());
+        let at = self.context.clock.now();
         let batch = Batch {
             run: self.run.id,
             fence: self.run.fence,
-            seq: self.seq,
-            records: encoded,
+            seq: self.run.seq,
+            records: Record::encode_all(records)?,
             finished,
-            at: self.context.clock.now(),
+            at,
         };
         self.context.journal.commit(batch).await?;
-        self.seq += count;
-        self.context.tell(self.run.id, ended);
+        self.run.seq += records.len() as u64;
+        self.run.updated = at;
+        self.context.tell(self.run.id);
         Ok(())
     }
 
@@ -256,14 +269,20 @@ impl Driver {
         self.alone = None;
         self.tasks.abort_all();
         records.push(Record::Finished { state: finished.state, failure: finished.failure.clone() });
+        // Large results are not copied for nobody.
+        let told = self.context.waiting.anybody(self.run.id).then(|| finished.clone());
         let state = finished.state;
-        self.commit(records, Some(finished)).await?;
+        self.commit(&records, Some(finished)).await?;
         self.context.observe.on(Signal::Run {
             run: self.run.id,
             task_type: &self.run.task.task_type,
             state,
             age: self.context.clock.now().since(self.run.created),
         });
+        if let Some(Finished { state, result, failure }) = told {
+            (self.run.state, self.run.result, self.run.failure) = (state, result, failure);
+            self.context.waiting.hand_over(&self.run);
+        }
         Ok(())
     }
 
@@ -279,10 +298,11 @@ impl Driver {
         match why {
             Stop::Lost => {}
             Stop::Suspend => {
-                self.commit(records, None).await?;
+                self.commit(&records, None).await?;
                 self.release().await;
             }
             Stop::Cancel => {
+                self.run.cancel = true;
                 let finished = Finished {
                     state: RunState::Cancelled,
                     result: None,
@@ -313,27 +333,6 @@ async fn next(
         return Some(Ok(record));
     }
     tasks.join_next().await
-}
-
-/// The end among these commands; what else is commanded with it is of no more use.
-fn the_end(commands: &[Command]) -> Option<Finished> {
-    commands.iter().find_map(|command| match command {
-        Command::Finish(finished) => Some(finished.clone()),
-        _ => None,
-    })
-}
-
-/// The records that calls are about to be made.
-fn announce(commands: &[Command], records: &mut Vec<Record>) {
-    records.extend(commands.iter().filter_map(|command| match command {
-        Command::Call { slot, step, target, attempt, .. } => Some(Record::Asked {
-            slot: *slot,
-            step: Arc::clone(step),
-            target: target.to_string(),
-            attempt: *attempt,
-        }),
-        _ => None,
-    }));
 }
 
 /// Constant over attempts and restarts.

@@ -357,7 +357,7 @@ impl Machine {
         let parts: Result<Map<String, Value>> = if workflow.output.is_empty() {
             let needed = |i: usize| workflow.steps.iter().any(|s| s.needs.contains(&i));
             let leaves = workflow.steps.iter().enumerate().filter(|(i, _)| !needed(*i));
-            leaves.map(|(_, step)| eval(&step.id, &format!("steps[{:?}]", &*step.id))).collect()
+            leaves.map(|(_, step)| Ok((step.id.to_string(), self.state.scope.output(&step.id)?))).collect()
         } else {
             workflow.output.iter().map(|(name, expression)| eval(name, expression)).collect()
         };

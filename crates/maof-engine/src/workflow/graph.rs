@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use maof_core::{Aggregate, Error, Name, Result, Target};
 use minijinja::Environment;
 use serde_json::Value;
 
 use super::scope::{environment, syntax_error};
 use super::spec::{OnError, StepSpec, WorkflowSpec};
+use crate::record::Record;
 
 /// Makes a join from what a workflow file says of it.
 pub type MakeAggregate<'a> = &'a dyn Fn(&Value) -> Result<Arc<dyn Aggregate>>;
@@ -59,6 +61,8 @@ pub struct Workflow {
     pub spec: WorkflowSpec,
     pub(crate) output: BTreeMap<String, String>,
     pub(crate) environment: Environment<'static>,
+    /// The record that a run of it was accepted, encoded: the first of every journal.
+    pub(crate) accepted: Bytes,
 }
 
 impl Workflow {
@@ -93,7 +97,10 @@ impl Workflow {
                 .map_err(|e| syntax_error(&e).param(format!("output.{name}")))?;
         }
         let version = version_of(&spec)?;
+        let written = serde_json::to_value(&spec)
+            .map_err(|e| Error::internal("a workflow could not be written as JSON").because(e))?;
         Ok(Workflow {
+            accepted: Record::Accepted { workflow: written }.encode()?,
             name: spec.name.clone(),
             version,
             max_parallel: spec.max_parallel as usize,

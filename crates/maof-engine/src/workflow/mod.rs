@@ -24,5 +24,5 @@ mod spec;
 
 pub use graph::{MakeAggregate, Step, Workflow, no_joins};
 pub(crate) use scope::Scope;
-pub use scope::is_shallow;
+pub use scope::{is_shallow, is_shallow_value};
 pub use spec::{InputFormat, InputSpec, OnError, StepSpec, Then, WorkflowSpec};

@@ -78,6 +78,12 @@ impl Scope {
             .map_err(|e| Error::invalid_request(format!("`{text}` has no JSON value")).because(e))
     }
 
+    /// The output of a step that has ended.
+    pub(crate) fn output(&self, step: &str) -> Result<Value> {
+        serde_json::to_value(self.steps.get(step))
+            .map_err(|e| Error::internal(format!("the output of step {step} has no JSON value")).because(e))
+    }
+
     /// The items of a map.
     pub(crate) fn items(&self, env: &Environment<'_>, text: &str) -> Result<Vec<Val>> {
         let list = self.eval(env, text, None)?;
@@ -142,9 +148,34 @@ pub fn is_shallow(json: &str) -> bool {
     true
 }
 
+/// Whether a JSON value is nested no deeper than can be kept.
+pub fn is_shallow_value(value: &Value) -> bool {
+    // Goes no deeper itself than what it lets pass.
+    fn fits(value: &Value, levels: usize) -> bool {
+        match value {
+            Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+            Value::Object(fields) => levels > 0 && fields.values().all(|field| fits(field, levels - 1)),
+            _ => true,
+        }
+    }
+    fits(value, DEEPEST)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_shallow;
+    use serde_json::Value;
+
+    use super::{is_shallow, is_shallow_value};
+
+    #[test]
+    fn text_and_value_are_judged_alike() {
+        let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        for (levels, expect) in [(0, true), (63, true), (64, true), (65, false), (100, false)] {
+            let value = nested(levels);
+            assert_eq!(is_shallow_value(&value), expect, "{levels}");
+            assert_eq!(is_shallow(&value.to_string()), expect, "{levels}");
+        }
+    }
 
     #[test]
     fn depth_is_counted_outside_of_texts() {

@@ -8,8 +8,10 @@ pub(crate) use runs::{LONGEST_LIST, cancelled, fenced, fresh, no_such, same_task
 
 use parking_lot::Mutex;
 
-/// What has ended and is kept where nothing else is said.
-const KEEPS: usize = 100_000;
+/// Runs that have ended and are kept where nothing else is said.
+const RUNS: usize = 10_000;
+/// Attempts and audit lines, likewise: as many as one run may have.
+const LINES: usize = 100_000;
 
 /// Remembers in memory.
 ///
@@ -30,18 +32,22 @@ impl MemoryStore {
     /// # drop(store);
     /// ```
     pub fn with_capacity(ended: usize) -> Self {
+        Self::keeps(ended, ended)
+    }
+
+    fn keeps(runs: usize, lines: usize) -> Self {
         MemoryStore {
-            runs: Mutex::new(runs::Runs::new(ended)),
-            ledger: Mutex::new(ledger::Book::new(ended)),
-            audit: Mutex::new(audit::Trail::new(ended)),
+            runs: Mutex::new(runs::Runs::new(runs)),
+            ledger: Mutex::new(ledger::Book::new(lines)),
+            audit: Mutex::new(audit::Trail::new(lines)),
         }
     }
 }
 
 impl Default for MemoryStore {
-    /// Keeps 100,000 of each.
+    /// Keeps 10,000 finished runs, 100,000 attempts and 100,000 audit lines.
     fn default() -> Self {
-        Self::with_capacity(KEEPS)
+        Self::keeps(RUNS, LINES)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use maof_core::{
-    Batch, Beat, Claim, Error, Journal, Name, NewRun, Record, Result, Run, RunFilter, RunId, RunState,
-    Timestamp,
+    Batch, Beat, Claim, Error, FirstClaim, Journal, Name, NewRun, Record, Result, Run, RunFilter, RunId,
+    RunState, Timestamp,
 };
 
 use super::MemoryStore;
@@ -73,6 +74,11 @@ impl Runs {
         }
     }
 
+    /// Whether no run waits and none was left by its owner.
+    fn nothing_waits(&self, now: Timestamp) -> bool {
+        self.queue.is_empty() && self.running.first().is_none_or(|(until, _)| *until > now)
+    }
+
     fn take(&mut self, claim: &Claim<'_>, id: RunId) -> Option<Run> {
         let kept = self.kept.get_mut(&id)?;
         match kept.run.state {
@@ -116,28 +122,31 @@ pub(crate) fn same_task(known: &Run, new: &NewRun) -> Result<()> {
     }
 }
 
-/// A run as it is accepted.
-pub(crate) fn fresh(new: &NewRun) -> Run {
-    Run {
+/// A run as it is accepted, its key, and its first records; with those of its claim, if that is granted.
+pub(crate) fn fresh(new: NewRun, claim: Option<FirstClaim>) -> (Run, Option<String>, Vec<Bytes>) {
+    let (mut records, granted) = (new.records, claim.is_some());
+    records.extend(claim.into_iter().flat_map(|claim| claim.records));
+    let run = Run {
         id: new.id,
-        workflow: new.workflow.clone(),
-        version: new.version.clone(),
-        task: new.task.clone(),
-        state: RunState::Queued,
-        claims: 0,
-        fence: 0,
-        seq: new.records.len() as u64,
+        workflow: new.workflow,
+        version: new.version,
+        task: new.task,
+        state: if granted { RunState::Running } else { RunState::Queued },
+        claims: u32::from(granted),
+        fence: if granted { FirstClaim::FENCE } else { 0 },
+        seq: records.len() as u64,
         cancel: false,
         created: new.at,
         updated: new.at,
         result: None,
         failure: None,
-    }
+    };
+    (run, new.idempotency_key, records)
 }
 
 #[async_trait]
 impl Journal for MemoryStore {
-    async fn accept(&self, new: NewRun) -> Result<Run> {
+    async fn accept(&self, mut new: NewRun) -> Result<Run> {
         let mut runs = self.runs.lock();
         let tenant = new.task.principal.tenant.clone();
         if let Some(key) = &new.idempotency_key {
@@ -150,17 +159,25 @@ impl Journal for MemoryStore {
         if runs.kept.contains_key(&new.id) {
             return Err(Error::conflict(format!("there is a run {} already", new.id)));
         }
-        let run = fresh(&new);
         let place = runs.fair.place(&tenant, new.task.priority);
-        let numbered = (1..).zip(new.records);
-        let records = numbered.map(|(seq, bytes)| Record { seq, at: new.at, bytes }).collect();
-        let key = new.idempotency_key.map(|key| (tenant, key));
+        let claim = new.claim.take().filter(|_| runs.nothing_waits(new.at));
+        let until = claim.as_ref().map(|claim| new.at.plus(claim.lease));
+        let (run, key, records) = fresh(new, claim);
+        let numbered = (1..).zip(records);
+        let records = numbered.map(|(seq, bytes)| Record { seq, at: run.created, bytes }).collect();
+        let key = key.map(|key| (tenant, key));
         if let Some(key) = &key {
-            runs.keys.insert(key.clone(), new.id);
+            runs.keys.insert(key.clone(), run.id);
         }
-        runs.queue.insert((place, new.id));
-        let kept = Kept { run: run.clone(), records, key, place, lease_until: Timestamp::default() };
-        runs.kept.insert(new.id, kept);
+        match until {
+            None => drop(runs.queue.insert((place, run.id))),
+            Some(until) => {
+                runs.fair.claimed(place, run.task.priority);
+                runs.running.insert((until, run.id));
+            }
+        }
+        let lease_until = until.unwrap_or_default();
+        runs.kept.insert(run.id, Kept { run: run.clone(), records, key, place, lease_until });
         Ok(run)
     }
 

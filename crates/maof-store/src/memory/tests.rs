@@ -25,6 +25,7 @@ fn new(number: u128) -> NewRun {
         idempotency_key: Some(number.to_string()),
         records: Vec::new(),
         at: Timestamp::default(),
+        claim: None,
     }
 }
 

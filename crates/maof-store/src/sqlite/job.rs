@@ -1,14 +1,24 @@
-//! Work for the writing thread that somebody waits for.
+//! Work for a writer that somebody waits for.
 
 use maof_core::{Error, Result};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+/// How something is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Synced to disk before it is done.
+    Synced,
+    /// As durable as steps are.
+    Plain,
+    /// Likewise, and so little that whoever asks for it may write it without being missed.
+    Brief,
+}
+
 /// Something to be done within a transaction.
 pub(super) struct Job {
     work: Box<dyn Work>,
-    /// Whether it must be on disk before it is done.
-    pub(super) synced: bool,
+    pub(super) how: How,
     /// Its place in the queue: given back when it is done, also where nobody waits any more.
     _place: OwnedSemaphorePermit,
 }
@@ -17,7 +27,7 @@ impl Job {
     /// A job, and where its answer comes.
     pub(super) fn new<T, F>(
         place: OwnedSemaphorePermit,
-        synced: bool,
+        how: How,
         ask: F,
     ) -> (Job, oneshot::Receiver<Result<T>>)
     where
@@ -26,7 +36,7 @@ impl Job {
     {
         let (tell, told) = oneshot::channel();
         let work = Box::new(Asked { ask: Some(ask), answer: None, tell });
-        (Job { work, synced, _place: place }, told)
+        (Job { work, how, _place: place }, told)
     }
 
     /// Does it. Fails only for the database's reasons; then the whole transaction is rolled back.

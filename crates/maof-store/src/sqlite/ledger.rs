@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
 
 use super::SqliteStore;
+use super::job::How;
 
 #[async_trait]
 impl Ledger for SqliteStore {
@@ -45,7 +46,7 @@ impl Ledger for SqliteStore {
 
     async fn flush(&self) -> Result<()> {
         match &self.inner.writes {
-            Some(writes) => writes.writer.write(true, |_| Ok(Ok(()))).await,
+            Some(writes) => writes.writer.write(How::Synced, |_| Ok(Ok(()))).await,
             None => Ok(()),
         }
     }
@@ -55,7 +56,7 @@ impl SqliteStore {
     /// Whoever reads finds what was handed over before.
     pub(super) async fn write_rows(&self) -> Result<()> {
         match &self.inner.writes {
-            Some(writes) => writes.writer.write(false, |_| Ok(Ok(()))).await,
+            Some(writes) => writes.writer.write(How::Plain, |_| Ok(Ok(()))).await,
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Everything in one SQLite file, written by one thread with natural group commit.
+//! Everything in one SQLite file, written through one connection with natural group commit.
 //!
 //! One process at a time works with the file (a lock file beside it says which); others may look, and wish
 //! tasks cancelled. Balances live in memory and are written behind by the same writer as the journal, which
@@ -15,6 +15,7 @@ mod open;
 mod read;
 mod rows;
 mod sweep;
+mod transaction;
 mod write;
 mod writer;
 

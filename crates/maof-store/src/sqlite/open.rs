@@ -53,7 +53,7 @@ impl SqliteStore {
         })
         .await?;
         let writes = Writes {
-            writer: Writer::start(connection, config.durability)?,
+            writer: Writer::start(connection, config.durability, &path)?,
             accounts: Mutex::new(accounts),
             fair: Arc::new(Mutex::new(fair)),
             sweep: Mutex::new(Sweep::new(config.keep_days)),
@@ -93,10 +93,9 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The write-ahead log lets others read while we write; it is checkpointed every 1000 pages.
+/// The write-ahead log lets others read while we write.
 fn wal(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 1_000)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEEPS, |_| Ok(()))?;
     Ok(connection)
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod forgotten;
+mod led;
 mod refused;
 mod survives;
 
@@ -73,6 +74,7 @@ fn new(at: Timestamp, number: u64, tenant: &str) -> NewRun {
         idempotency_key: None,
         records: vec![Bytes::from_static(b"first")],
         at,
+        claim: None,
     }
 }
 

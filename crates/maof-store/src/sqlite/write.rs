@@ -1,5 +1,7 @@
 //! What is written, statement by statement, within a transaction of the writer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use maof_core::{Batch, Beat, Claim, Error, NewRun, Result, Run, RunId, Timestamp};
 use parking_lot::Mutex;
@@ -21,47 +23,79 @@ macro_rules! attempt {
     };
 }
 
-pub(super) fn accept(c: &Connection, new: NewRun, fair: &Mutex<Fair>) -> Written<Run> {
-    let tenant = new.task.principal.tenant.as_str();
-    if let Some(idempotency) = &new.idempotency_key {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id \
-             WHERE r.tenant = ? AND r.idempotency_key = ?"
-        );
-        let known =
-            c.prepare_cached(&sql)?.query_row(params![tenant, idempotency], RunRow::from_row).optional()?;
-        if let Some(known) = known {
-            let known = attempt!(known.into_run());
-            attempt!(same_task(&known, &new));
-            return Ok(Ok(known));
-        }
+pub(super) fn accept(c: &Connection, mut new: NewRun, fair: &Mutex<Fair>) -> Written<Run> {
+    if let Some(known) = known(c, &new)? {
+        return Ok(known);
     }
-    let run = fresh(&new);
-    let task = attempt!(text(&run.task));
-    let id = key(run.id);
-    let place = fair.lock().place(&run.task.principal.tenant, run.task.priority);
+    let claim = match new.claim.take() {
+        Some(claim) if nothing_waits(c, new.at)? => Some(claim),
+        _ => None,
+    };
+    let task = attempt!(text(&new.task));
+    let owner = claim.as_ref().map(|claim| Arc::clone(&claim.owner));
+    let until = claim.as_ref().map_or(0, |claim| new.at.plus(claim.lease).micros());
+    let (run, idempotency, records) = fresh(new, claim);
+    let (id, priority) = (key(run.id), run.task.priority);
+    let place = {
+        let mut fair = fair.lock();
+        let place = fair.place(&run.task.principal.tenant, priority);
+        if owner.is_some() {
+            fair.claimed(place, priority);
+        }
+        place
+    };
     let inserted = c
         .prepare_cached(
-            "INSERT OR IGNORE INTO run (id, tenant, workflow, version, state, priority, place, seq, created, updated, \
-             idempotency_key) VALUES (?1,?2,?3,?4,0,?5,?6,?7,?8,?8,?9)",
+            "INSERT OR IGNORE INTO run (id, tenant, workflow, version, state, priority, place, claims, fence, seq, \
+             owner, lease_until, created, updated, idempotency_key) \
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?13,?14)",
         )?
         .execute(params![
             id,
-            tenant,
+            run.task.principal.tenant.as_str(),
             run.workflow.as_str(),
             run.version,
-            run.task.priority,
+            number(run.state),
+            priority,
             place,
+            run.claims,
+            run.fence,
             run.seq as i64,
+            owner,
+            until,
             run.created.micros(),
-            new.idempotency_key,
+            idempotency,
         ])?;
     if inserted == 0 {
         return Ok(Err(Error::conflict(format!("there is a run {} already", run.id))));
     }
     c.prepare_cached("INSERT INTO content (run, task) VALUES (?,?)")?.execute(params![id, task])?;
-    append(c, &id, 0, &new.records, new.at)?;
+    append(c, &id, 0, &records, run.created)?;
     Ok(Ok(run))
+}
+
+/// The run that was accepted before under the same key.
+fn known(c: &Connection, new: &NewRun) -> rusqlite::Result<Option<Result<Run>>> {
+    let Some(idempotency) = &new.idempotency_key else { return Ok(None) };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM run r JOIN content c ON c.run = r.id \
+         WHERE r.tenant = ? AND r.idempotency_key = ?"
+    );
+    let tenant = new.task.principal.tenant.as_str();
+    let row = c.prepare_cached(&sql)?.query_row(params![tenant, idempotency], RunRow::from_row).optional()?;
+    Ok(row.map(|row| {
+        let known = row.into_run()?;
+        same_task(&known, new)?;
+        Ok(known)
+    }))
+}
+
+/// Whether no run waits and none was left by its owner: one look into each index.
+pub(super) const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM run WHERE state = 0) \
+     OR EXISTS (SELECT 1 FROM run WHERE state = 1 AND lease_until <= ?1)";
+
+fn nothing_waits(c: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+    c.prepare_cached(WAITS)?.query_row(params![now.micros()], |row| row.get(0)).map(|waits: bool| !waits)
 }
 
 fn append(c: &Connection, id: &[u8], seq: u64, records: &[Bytes], at: Timestamp) -> rusqlite::Result<()> {
@@ -158,36 +192,55 @@ fn give_up(c: &Connection, id: &[u8], now: Timestamp, error: Error) -> rusqlite:
     Ok(())
 }
 
-pub(super) fn commit(c: &Connection, batch: &Batch) -> Written<()> {
+/// How a run ended, as it is written.
+pub(super) struct Texts {
+    failure: Option<String>,
+    result: Option<String>,
+    /// Bytes of both.
+    pub(super) len: usize,
+}
+
+impl Texts {
+    pub(super) fn new(batch: &Batch) -> Result<Texts> {
+        let end = batch.finished.as_ref();
+        let failure = end.and_then(|end| end.failure.as_ref()).map(text).transpose()?;
+        let result = end.and_then(|end| end.result.as_ref()).map(text).transpose()?;
+        let len = [&failure, &result].into_iter().flatten().map(String::len).sum();
+        Ok(Texts { failure, result, len })
+    }
+}
+
+pub(super) fn commit(c: &Connection, batch: &Batch, texts: &Texts) -> Written<()> {
     let id = key(batch.run);
     let next = batch.seq + batch.records.len() as u64;
-    let (state, failure, result) = match &batch.finished {
-        None => (1, None, None),
-        Some(end) => {
-            let failure = attempt!(end.failure.as_ref().map(text).transpose());
-            let result = attempt!(end.result.as_ref().map(text).transpose());
-            (number(end.state), failure, result)
-        }
+    let at = batch.at.micros();
+    // The guard and the change are one statement: who is fenced out changes nothing. Where the state stays, it
+    // is not set: its indexes would be written anew.
+    let mine = match &batch.finished {
+        None => c
+            .prepare_cached(
+                "UPDATE run SET seq = ?4, updated = ?5 WHERE id = ?1 AND fence = ?2 AND seq = ?3 AND state = 1",
+            )?
+            .execute(params![id, batch.fence, batch.seq as i64, next as i64, at])?,
+        Some(end) => c
+            .prepare_cached(
+                "UPDATE run SET seq = ?4, updated = ?5, state = ?6, failure = ?7 \
+                 WHERE id = ?1 AND fence = ?2 AND seq = ?3 AND state = 1",
+            )?
+            .execute(params![
+                id,
+                batch.fence,
+                batch.seq as i64,
+                next as i64,
+                at,
+                number(end.state),
+                texts.failure
+            ])?,
     };
-    // The guard and the change are one statement: who is fenced out changes nothing.
-    let mine = c
-        .prepare_cached(
-            "UPDATE run SET seq = ?4, updated = ?5, state = ?6, failure = ?7 \
-             WHERE id = ?1 AND fence = ?2 AND seq = ?3 AND state = 1",
-        )?
-        .execute(params![
-            id,
-            batch.fence,
-            batch.seq as i64,
-            next as i64,
-            batch.at.micros(),
-            state,
-            failure
-        ])?;
     if mine == 0 {
         return Ok(Err(fenced(batch.run)));
     }
-    if result.is_some() {
+    if let Some(result) = &texts.result {
         c.prepare_cached("UPDATE content SET result = ?2 WHERE run = ?1")?.execute(params![id, result])?;
     }
     append(c, &id, batch.seq, &batch.records, batch.at)?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use maof_core::{
-    Batch, Claim, Error, ErrorKind, Finished, Journal, Name, NewRun, Principal, Result, Run, RunFilter,
-    RunId, RunState, Task, TaskId, Timestamp,
+    Batch, Claim, Error, ErrorKind, Finished, FirstClaim, Journal, Name, NewRun, Principal, Result, Run,
+    RunFilter, RunId, RunState, Task, TaskId, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -45,6 +45,7 @@ fn new(number: u128, tenant: &str, priority: i16, content: Value) -> NewRun {
         idempotency_key: None,
         records: vec![Bytes::from_static(b"first")],
         at: T0,
+        claim: None,
     }
 }
 
@@ -119,6 +120,68 @@ pub async fn an_id_is_accepted_once(store: Store) {
     assert_eq!(kind(store.accept(new(1, "b", 9, json!("second"))).await), Some(ErrorKind::Conflict));
     let run = claim_at(&store, 9, T0).await.remove(0);
     assert_eq!((run.task.content, run.task.principal.tenant), (json!("first"), name("a")));
+}
+
+/// A run that whoever accepts it wants to begin at once, with what it says first.
+fn begun(number: u128, tenant: &str, priority: i16) -> NewRun {
+    let claim = FirstClaim { owner: "me".into(), lease: LEASE, records: vec![Bytes::from_static(b"asked")] };
+    NewRun { claim: Some(claim), ..new(number, tenant, priority, json!(number)) }
+}
+
+/// Accepted, claimed and announced in one write; nobody else gets it while the lease holds.
+pub async fn a_run_may_be_claimed_as_it_is_accepted(store: Store) {
+    let run = store.accept(begun(1, "a", 0)).await.unwrap();
+    assert_eq!((run.state, run.fence, run.claims, run.seq), (RunState::Running, FirstClaim::FENCE, 1, 2));
+    assert_eq!(store.run(&name("a"), run.id).await.unwrap(), run, "and is written so");
+    let records = store.load(&name("a"), run.id).await.unwrap();
+    let said: Vec<(u64, &[u8])> = records.iter().map(|r| (r.seq, &r.bytes[..])).collect();
+    assert_eq!(said, [(1, &b"first"[..]), (2, b"asked")]);
+    assert!(claim_at(&store, 9, at(29)).await.is_empty(), "the lease holds");
+    store.commit(batch(&run, 2, &["answered"])).await.unwrap();
+    let taken = claim_at(&store, 9, at(31)).await.remove(0);
+    assert_eq!((taken.id, taken.fence, taken.claims, taken.seq), (run.id, 2, 2, 3));
+    assert_eq!(kind(store.commit(batch(&run, 3, &["late"])).await), Some(ErrorKind::Conflict));
+}
+
+/// Whoever waits goes first, of whatever priority the new one is, and so does who was left by its owner.
+pub async fn a_claim_at_acceptance_overtakes_nobody(store: Store) {
+    let waits = accept(&store, 1, "a", -10).await;
+    let second = store.accept(begun(2, "b", 10)).await.unwrap();
+    assert_eq!((second.state, second.fence, second.claims, second.seq), (RunState::Queued, 0, 0, 1));
+    assert_eq!(store.load(&name("b"), second.id).await.unwrap().len(), 1, "nothing was begun");
+    let claimed: Vec<RunId> = claim_at(&store, 9, at(0)).await.iter().map(|r| r.id).collect();
+    assert_eq!(claimed, [second.id, waits]);
+    let late = NewRun { at: at(30), ..begun(3, "a", 0) };
+    assert_eq!(store.accept(late).await.unwrap().state, RunState::Queued, "two leases have run out");
+    assert_eq!(claim_at(&store, 9, at(30)).await.len(), 3);
+    assert_eq!(store.accept(begun(4, "a", 0)).await.unwrap().state, RunState::Running, "nothing waits now");
+}
+
+/// The same key does not begin the same run twice.
+pub async fn a_known_key_is_not_claimed_again(store: Store) {
+    let keyed = |number| {
+        let new = NewRun { idempotency_key: Some("k".into()), ..begun(number, "a", 0) };
+        NewRun { task: Task { content: json!("same"), ..new.task.clone() }, ..new }
+    };
+    let first = store.accept(keyed(1)).await.unwrap();
+    let again = store.accept(keyed(2)).await.unwrap();
+    assert_eq!((again.id, again.fence, again.claims, again.seq), (first.id, FirstClaim::FENCE, 1, 2));
+    store.commit(batch(&first, 2, &["still mine"])).await.unwrap();
+    store.release(first.id, first.fence).await.unwrap();
+    assert_eq!(store.accept(keyed(3)).await.unwrap().state, RunState::Queued, "it waits for a claim");
+    assert_eq!(store.load(&name("a"), first.id).await.unwrap().len(), 3);
+}
+
+/// A tenant that is served at acceptance has had its turn as if it had waited.
+pub async fn a_claim_at_acceptance_counts_for_fairness(store: Store) {
+    for number in 0..5 {
+        assert_eq!(store.accept(begun(number, "busy", 0)).await.unwrap().state, RunState::Running);
+    }
+    let busy = accept(&store, 10, "busy", 0).await;
+    let other = accept(&store, 11, "other", 0).await;
+    let more = accept(&store, 12, "busy", 0).await;
+    let order: Vec<RunId> = claim_at(&store, 9, T0).await.iter().map(|r| r.id).collect();
+    assert_eq!(order, [busy, other, more], "who comes new starts beside, not behind and not before");
 }
 
 /// Highest first, oldest first among equals.

@@ -6,13 +6,14 @@ use maof_core::{Audit as _, AuditRow, ErrorKind, Journal as _, Ledger as _, RunF
 use rusqlite::Connection;
 
 use super::*;
+use crate::sqlite::job::How;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 async fn count(store: &SqliteStore, table: &'static str) -> i64 {
     let sql = format!("SELECT count(*) FROM {table}");
     let ask = move |c: &Connection| c.query_row(&sql, (), |row| row.get(0)).map(Ok);
-    store.inner.writes.as_ref().unwrap().writer.write(false, ask).await.unwrap()
+    store.inner.writes.as_ref().unwrap().writer.write(How::Plain, ask).await.unwrap()
 }
 
 fn noted(at: Timestamp) -> AuditRow {
@@ -97,7 +98,7 @@ async fn what_is_asked_often_goes_by_an_index() {
                 statement.query_map(rusqlite::params_from_iter(none), |row| row.get::<_, String>(3))?;
             Ok(Ok(lines.collect::<rusqlite::Result<Vec<_>>>()?.join("; ")))
         };
-        async move { store.inner.writes.as_ref().unwrap().writer.write(false, ask).await.unwrap() }
+        async move { store.inner.writes.as_ref().unwrap().writer.write(How::Plain, ask).await.unwrap() }
     };
     use crate::sqlite::{read, write};
     for (sql, index) in [
@@ -110,4 +111,6 @@ async fn what_is_asked_often_goes_by_an_index() {
         let plan = plan(sql).await;
         assert!(plan.starts_with(index), "{sql}: {plan}");
     }
+    let waits = plan(write::WAITS).await;
+    assert!(waits.contains("run_queue") && waits.contains("INDEX run_lease (lease_until<?)"), "{waits}");
 }

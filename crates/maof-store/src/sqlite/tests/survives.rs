@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::Durability;
+use crate::sqlite::job::How;
 use crate::sqlite::writer::Writer;
 
 fn writer(store: &SqliteStore) -> &Writer {
@@ -27,7 +28,7 @@ fn row() -> AuditRow {
 /// Asks for something that the database refuses.
 async fn break_a_transaction(store: &SqliteStore) -> Result<()> {
     let ask = |c: &Connection| c.execute("INSERT INTO nowhere VALUES (1)", ()).map(|_| Ok(()));
-    writer(store).write(false, ask).await
+    writer(store).write(How::Plain, ask).await
 }
 
 /// M04.
@@ -85,7 +86,7 @@ async fn a_transaction_that_fails_loses_no_row() {
     }
     assert_eq!(store.attempts(&name("t"), None, 9).await.unwrap().len(), 3);
     assert_eq!(store.trail(&name("t"), 9).await.unwrap().len(), 3, "once each");
-    let spent = writer(&store).write(false, |c| {
+    let spent = writer(&store).write(How::Plain, |c| {
         c.query_row("SELECT sum(spent) FROM account", (), |row| row.get::<_, i64>(0)).map(Ok)
     });
     assert_eq!(spent.await.unwrap(), 3);
@@ -120,7 +121,8 @@ async fn a_job_that_is_refused_spoils_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_dies_leaves_nobody_waiting() {
     let (store, _dir) = store().await;
-    let dies = writer(&store).write(false, |_| -> rusqlite::Result<Result<()>> { panic!("for the test") });
+    let dies =
+        writer(&store).write(How::Plain, |_| -> rusqlite::Result<Result<()>> { panic!("for the test") });
     assert!(dies.await.is_err());
     let unavailable = Some(ErrorKind::Unavailable);
     let kind = |result: Result<()>| result.err().map(|e| e.kind());
@@ -134,36 +136,37 @@ async fn a_writer_that_dies_leaves_nobody_waiting() {
     assert_eq!(kind(store.accept(new(NOW, 1, "t")).await.map(drop)), unavailable);
 }
 
-/// What SQLite calls `synchronous` within the next transaction: 2 syncs it to disk, 1 does not.
+/// What SQLite calls `synchronous`: 2 syncs every commit to disk, 1 none.
 async fn synchronous(store: &SqliteStore) -> i64 {
     let ask = |c: &Connection| c.query_row("PRAGMA synchronous", (), |row| row.get(0)).map(Ok);
-    writer(store).write(false, ask).await.unwrap()
+    writer(store).write(How::Plain, ask).await.unwrap()
 }
 
-/// How the transaction that `work` shares with a question is committed.
-async fn beside<T>(store: &SqliteStore, work: impl Future<Output = T>) -> i64 {
-    let (open, wait) = std::sync::mpsc::channel::<()>();
-    let busy = writer(store).write(false, move |_| Ok(Ok(wait.recv().is_ok())));
-    // While the writer is kept busy the two behind it gather, and share the next transaction.
-    let mut all = Box::pin(async { tokio::join!(busy, work, synchronous(store)) });
-    assert!(poll_once(&mut all).is_pending());
-    open.send(()).unwrap();
-    all.await.2
+/// How often the log was synced for `work`.
+async fn syncs<T>(store: &SqliteStore, work: impl Future<Output = Result<T>>) -> (T, u64) {
+    let before = writer(store).syncs();
+    let done = work.await.unwrap();
+    (done, writer(store).syncs() - before)
 }
 
 /// An accepted task survives a power loss; a step does where that was asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_accept_is_synced_to_disk_and_a_step_by_setting() {
-    for (durability, step) in [(Durability::ProcessCrash, 1), (Durability::OsCrash, 2)] {
+    for (durability, every, asked) in [(Durability::ProcessCrash, 1, 1), (Durability::OsCrash, 2, 0)] {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&Config { durability, ..config(&dir) }).await.unwrap();
-        assert_eq!(beside(&store, store.accept(new(NOW, 1, "t"))).await, 2, "{durability:?}");
+        assert_eq!(synchronous(&store).await, every, "{durability:?}");
+        assert_eq!(syncs(&store, store.accept(new(NOW, 1, "t"))).await.1, asked, "{durability:?}");
         let run = claim(&store, 1, NOW).await.remove(0);
         let records = vec![Bytes::from_static(b"r")];
         let batch = Batch { run: run.id, fence: run.fence, seq: 1, records, finished: None, at: NOW };
-        assert_eq!(beside(&store, store.commit(batch)).await, step, "{durability:?}");
-        assert_eq!(beside(&store, store.cancel(&name("t"), run.id, NOW)).await, 2, "{durability:?}");
-        assert_eq!(beside(&store, store.flush()).await, 2, "{durability:?}");
+        assert_eq!(syncs(&store, store.commit(batch)).await.1, 0, "{durability:?}");
+        assert_eq!(
+            syncs(&store, store.cancel(&name("t"), run.id, NOW)).await,
+            (true, asked),
+            "{durability:?}"
+        );
+        assert_eq!(syncs(&store, store.flush()).await.1, asked, "{durability:?}");
     }
 }
 
@@ -173,9 +176,9 @@ async fn who_gives_up_takes_no_place() {
     let (store, _dir) = store().await;
     let made = Arc::new(AtomicBool::new(false));
     let (open, wait) = std::sync::mpsc::channel::<()>();
-    let busy = writer(&store).write(false, move |_| Ok(Ok(wait.recv().is_ok())));
+    let busy = writer(&store).write(How::Plain, move |_| Ok(Ok(wait.recv().is_ok())));
     let flag = Arc::clone(&made);
-    let dropped = writer(&store).write(false, move |_| {
+    let dropped = writer(&store).write(How::Plain, move |_| {
         flag.store(true, Ordering::SeqCst);
         Ok(Ok(()))
     });
@@ -187,7 +190,7 @@ async fn who_gives_up_takes_no_place() {
     assert!(made.load(Ordering::SeqCst));
 }
 
-fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
+pub(super) fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     std::pin::Pin::new(future).poll(&mut context)
 }
@@ -205,10 +208,10 @@ async fn a_damaged_run_is_given_up_and_the_rest_goes_on() {
         c.execute("DELETE FROM content WHERE run = ?", [ids[1]])?;
         Ok(Ok(()))
     };
-    writer(&store).write(false, harm).await.unwrap();
+    writer(&store).write(How::Plain, harm).await.unwrap();
     let claimed: Vec<RunId> = claim(&store, 9, NOW).await.iter().map(|r| r.id).collect();
     assert_eq!(claimed, [id(NOW, 3), id(NOW, 4)]);
-    let states = writer(&store).write(false, |c| {
+    let states = writer(&store).write(How::Plain, |c| {
         c.query_row("SELECT count(*) FROM run WHERE state = 3", (), |r| r.get::<_, i64>(0)).map(Ok)
     });
     assert_eq!(states.await.unwrap(), 2, "{:?} is the state of both", RunState::Failed);
