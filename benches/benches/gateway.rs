@@ -1,7 +1,13 @@
 //! What a proxied request costs: MAOF with everything on beside a bare proxy of axum and reqwest, both in front of an
 //! upstream that answers at once, asked in turn in one run. CPU time is the proxy's own, user and system, as the
 //! kernel counts it. `cargo bench -p maof-benches --bench gateway [-- ROUNDS]`
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark's own program")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark's own program"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,12 @@
 //! What MAOF is measured against: a proxy of axum and reqwest that does nothing but pass requests on, as one writes
 //! it in an afternoon; with `merge` as its second argument, one that lets frames leave together that are ready
 //! together. First argument: the upstream's port. Prints its port.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark's own program")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark's own program"
+)]
 
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -1,6 +1,11 @@
 //! The server of MAOF, with everything on: keys, budgets of tenant, user and key, routing, breaker, retry, timeouts,
 //! metrics, ledger and audit on SQLite. First argument: the upstream's port; second: a folder for its files. Prints its port and a key.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark's own program")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark's own program"
+)]
 
 use maof::{Config, Maof};
 

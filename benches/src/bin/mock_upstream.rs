@@ -1,6 +1,11 @@
 //! An upstream that answers at once, so that what is between it and the caller can be measured: `/v1/chat/completions`
 //! with a whole answer, or with 36 frames that are all there at once when the request asks for a stream. Prints its port.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark's own program")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark's own program"
+)]
 
 use std::convert::Infallible;
 

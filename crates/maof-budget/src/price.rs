@@ -71,7 +71,8 @@ impl JsonSchema for Dollars {
     }
 }
 
-/// What an endpoint charges, in US dollars per million units; `request` in US dollars for each. Default: 0.
+/// What an endpoint charges, in US dollars per million units; `request`, `image`, `server_tool` and `audio_minute` in US
+/// dollars for each. Default: 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TariffConfig {
@@ -83,11 +84,32 @@ pub struct TariffConfig {
     /// Input tokens written to a cache. Default: as `input`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<Dollars>,
+    /// Input tokens written to a cache for an hour. Default: as `cache_write`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_long: Option<Dollars>,
+    /// Input tokens of sound. Default: as `input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_input: Option<Dollars>,
+    /// Input tokens of pictures, where the provider counts them apart. Default: as `input`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_input: Option<Dollars>,
     /// Output tokens.
     pub output: Dollars,
     /// Reasoning tokens. Default: as `output`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Dollars>,
+    /// Output tokens of sound. Default: as `output`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_output: Option<Dollars>,
+    /// Output tokens of pictures. Default: as `output`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_output: Option<Dollars>,
+    /// Each picture made; not per million.
+    pub image: Dollars,
+    /// Each minute of sound heard; not per million.
+    pub audio_minute: Dollars,
+    /// Each use of a tool that the provider runs, such as a search; not per million.
+    pub server_tool: Dollars,
     /// Characters of the question.
     pub character: Dollars,
     /// Each request; not per million.
@@ -114,15 +136,27 @@ impl TariffConfig {
                 Error::invalid_request("a price is neither negative nor astronomical").param(field)
             })
         };
-        let cached = self.cached_input.unwrap_or(self.input);
-        let written = self.cache_write.unwrap_or(self.input);
-        let reasoning = self.reasoning.unwrap_or(self.output);
+        let input = |own: Option<Dollars>| own.unwrap_or(self.input);
+        let output = |own: Option<Dollars>| own.unwrap_or(self.output);
+        let written = input(self.cache_write);
+        let long = self.cache_write_long.unwrap_or(written);
+        // Sixty thousand milliseconds are a minute; fifty thirds of a price for each make a million of them.
+        let minute = price("audio_minute", self.audio_minute, 50)?.div_ceil(3);
         Ok(Tariff::default()
             .with(Unit::Input, price("input", self.input, 1)?)
-            .with(Unit::CachedInput, price("cached_input", cached, 1)?)
+            .with(Unit::CachedInput, price("cached_input", input(self.cached_input), 1)?)
             .with(Unit::CacheWrite, price("cache_write", written, 1)?)
+            .with(Unit::CacheWriteLong, price("cache_write_long", long, 1)?)
+            .with(Unit::AudioInput, price("audio_input", input(self.audio_input), 1)?)
+            .with(Unit::CachedAudio, price("audio_input", input(self.audio_input), 1)?)
+            .with(Unit::ImageInput, price("image_input", input(self.image_input), 1)?)
             .with(Unit::Output, price("output", self.output, 1)?)
-            .with(Unit::Reasoning, price("reasoning", reasoning, 1)?)
+            .with(Unit::Reasoning, price("reasoning", output(self.reasoning), 1)?)
+            .with(Unit::AudioOutput, price("audio_output", output(self.audio_output), 1)?)
+            .with(Unit::ImageOutput, price("image_output", output(self.image_output), 1)?)
+            .with(Unit::Image, price("image", self.image, 1_000_000)?)
+            .with(Unit::AudioMs, minute)
+            .with(Unit::ServerTool, price("server_tool", self.server_tool, 1_000_000)?)
             .with(Unit::Character, price("character", self.character, 1)?)
             .with(Unit::Request, price("request", self.request, 1_000_000)?))
     }
@@ -165,6 +199,26 @@ mod tests {
         let config: TariffConfig = serde_json::from_str("{\"input\": 2, \"output\": 8}").unwrap();
         let tariff = config.tariff().unwrap();
         assert_eq!(tariff.price(Unit::CachedInput), tariff.price(Unit::Input));
-        assert_eq!(tariff.price(Unit::Reasoning), tariff.price(Unit::Output));
+        for unit in
+            [Unit::CacheWrite, Unit::CacheWriteLong, Unit::AudioInput, Unit::CachedAudio, Unit::ImageInput]
+        {
+            assert_eq!(tariff.price(unit), tariff.price(Unit::Input), "{unit}");
+        }
+        for unit in [Unit::Reasoning, Unit::AudioOutput, Unit::ImageOutput] {
+            assert_eq!(tariff.price(unit), tariff.price(Unit::Output), "{unit}");
+        }
+    }
+
+    #[test]
+    fn what_is_priced_by_the_piece_costs_that_for_each() {
+        let check = |price: &str, unit: Unit, units: u64, nanos: i64| {
+            let config: TariffConfig = serde_json::from_str(price).unwrap();
+            let cost = config.tariff().unwrap().cost(&maof_core::Usage::default().with(unit, units)).unwrap();
+            assert_eq!(cost.nanos(), nanos, "{price}");
+        };
+        check("{\"image\": 0.04}", Unit::Image, 3, 120_000_000);
+        check("{\"audio_minute\": 0.006}", Unit::AudioMs, 90_000, 9_000_000);
+        check("{\"server_tool\": 0.01}", Unit::ServerTool, 2, 20_000_000);
+        check("{\"cache_write_long\": 6}", Unit::CacheWriteLong, 1000, 6_000_000);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use maof_core::{Call, Card, ChatRequest, Measure, Money, OutputFormat, Part, Result, Tariff, Unit, Usage};
+use maof_core::{
+    Call, Card, ChatRequest, Measure, Money, Operation, OutputFormat, Part, Result, Tariff, Unit, Usage,
+};
 
 use crate::tokens::{COUNT_AT_MOST, Count, CountTokens};
 
@@ -69,11 +71,19 @@ pub(crate) fn worst(call: &Call, card: &Card, input: u64) -> Result<Worst> {
     let dearest = |tariff: &Tariff, units: &[Unit]| {
         units.iter().copied().max_by_key(|u| tariff.price(*u)).unwrap_or(Unit::Input)
     };
-    let input_unit = dearest(&card.tariff, &[Unit::Input, Unit::CachedInput, Unit::CacheWrite]);
-    let output_unit = dearest(&card.tariff, &[Unit::Output, Unit::Reasoning]);
+    let input_unit = dearest(&card.tariff, &Unit::INPUT);
+    let output_unit = dearest(&card.tariff, &Unit::OUTPUT);
+    let (pictures, heard) = match call.operation() {
+        Operation::Image => (call.body.choices(), 0),
+        // Speech takes at least 8 kbit/s in every format that providers take: a byte a millisecond.
+        Operation::Transcribe => (0, call.body.token_bound()),
+        _ => (0, 0),
+    };
     let usage = Usage::default()
         .with(input_unit, input)
         .with(output_unit, output)
+        .with(Unit::Image, pictures)
+        .with(Unit::AudioMs, heard)
         // A character is at least a byte.
         .with(Unit::Character, call.token_bound())
         .with(Unit::Request, 1);

@@ -297,13 +297,21 @@ impl Body {
         }
     }
 
+    /// How many choices, or pictures, are asked for; at least 1.
+    pub fn choices(&self) -> u64 {
+        let choices = match self {
+            Body::Chat(chat) => chat.choices.unwrap_or(1),
+            Body::Image(image) => image.count.unwrap_or(1),
+            Body::Wire(wire) => wire.choices,
+            _ => 1,
+        };
+        u64::from(choices.max(1))
+    }
+
     /// The most output tokens over all choices, where one that was not bounded has at most `unbounded`.
     pub fn max_output(&self, unbounded: u64) -> u64 {
         match self {
-            Body::Chat(chat) => {
-                let each = chat.max_tokens.unwrap_or(unbounded);
-                each.saturating_mul(u64::from(chat.choices.unwrap_or(1).max(1)))
-            }
+            Body::Chat(chat) => chat.max_tokens.unwrap_or(unbounded).saturating_mul(self.choices()),
             Body::Wire(wire) => {
                 wire.max_output.unwrap_or_else(|| unbounded.saturating_mul(u64::from(wire.choices.max(1))))
             }

@@ -79,6 +79,20 @@ impl Unit {
         Self::Request,
     ];
 
+    /// The classes of input tokens.
+    pub const INPUT: [Unit; 7] = [
+        Self::Input,
+        Self::CachedInput,
+        Self::CacheWrite,
+        Self::CacheWriteLong,
+        Self::AudioInput,
+        Self::CachedAudio,
+        Self::ImageInput,
+    ];
+
+    /// The classes of output tokens.
+    pub const OUTPUT: [Unit; 4] = [Self::Output, Self::Reasoning, Self::AudioOutput, Self::ImageOutput];
+
     /// The class's stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -138,20 +152,12 @@ impl Usage {
 
     /// All input tokens, cached or not, of every kind.
     pub const fn input_tokens(&self) -> u64 {
-        self.sum(&[
-            Unit::Input,
-            Unit::CachedInput,
-            Unit::CacheWrite,
-            Unit::CacheWriteLong,
-            Unit::AudioInput,
-            Unit::CachedAudio,
-            Unit::ImageInput,
-        ])
+        self.sum(&Unit::INPUT)
     }
 
     /// All output tokens, reasoning included, of every kind.
     pub const fn output_tokens(&self) -> u64 {
-        self.sum(&[Unit::Output, Unit::Reasoning, Unit::AudioOutput, Unit::ImageOutput])
+        self.sum(&Unit::OUTPUT)
     }
 
     const fn sum(&self, classes: &[Unit]) -> u64 {

@@ -19,6 +19,15 @@ pub(crate) struct Field {
     pub(crate) place: Range<usize>,
 }
 
+/// A field to write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'a str,
+    /// Of a file, its name and its media type.
+    pub(crate) file: Option<(&'a str, &'a str)>,
+    pub(crate) bytes: &'a [u8],
+}
+
 /// A form that was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
@@ -94,18 +103,17 @@ impl Form {
     }
 }
 
-/// Writes a form; gives its media type and its bytes. Values are name, file name with media type, bytes.
-pub(crate) fn write(fields: &[(&str, Option<(&str, &str)>, &[u8])]) -> (String, Bytes) {
+/// Writes a form; gives its media type and its bytes.
+pub(crate) fn write(fields: &[Entry<'_>]) -> (String, Bytes) {
     // The first boundary that no value has in it.
     let taken =
-        |boundary: &str| fields.iter().any(|(_, _, bytes)| find(bytes, boundary.as_bytes(), 0).is_some());
+        |boundary: &str| fields.iter().any(|field| find(field.bytes, boundary.as_bytes(), 0).is_some());
     let boundary = (0_u32..).map(|n| format!("maof-form-{n:08}")).find(|boundary| !taken(boundary));
     let boundary = boundary.unwrap_or_default();
     let mut out = Vec::new();
-    for (name, file, bytes) in fields {
-        out.extend_from_slice(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", plain(name)).as_bytes(),
-        );
+    for Entry { name, file, bytes } in fields {
+        let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", plain(name));
+        out.extend_from_slice(head.as_bytes());
         if let Some((file_name, media_type)) = file {
             let head = format!("; filename=\"{}\"\r\nContent-Type: {}", plain(file_name), plain(media_type));
             out.extend_from_slice(head.as_bytes());
@@ -217,8 +225,8 @@ mod tests {
         ) {
             let values: Vec<(String, Vec<u8>)> =
                 values.into_iter().map(|(name, bytes)| (name, [&bytes, edge.as_bytes()].concat())).collect();
-            let fields: Vec<_> =
-                values.iter().map(|(name, bytes)| (name.as_str(), Some(("f", "x/y")), bytes.as_slice())).collect();
+            let fields: Vec<Entry<'_>> =
+                values.iter().map(|(name, bytes)| Entry { name, file: Some(("f", "x/y")), bytes }).collect();
             let (content_type, body) = write(&fields);
             let form = Form::parse(Some(&content_type), body).unwrap();
             let read: Vec<_> = form.fields().map(|f| (f.name.clone(), form.bytes(f).to_vec())).collect();

@@ -30,7 +30,7 @@ pub(crate) fn effort(thinking: &Thinking) -> Option<String> {
 pub(crate) fn budget(thinking: &Thinking) -> Option<u64> {
     let word = thinking.effort.as_deref();
     let said = word.and_then(|word| EFFORTS.iter().find(|(known, _)| *known == word));
-    thinking.budget_tokens.or(said.map(|(_, tokens)| *tokens))
+    thinking.budget_tokens.or_else(|| said.map(|(_, tokens)| *tokens))
 }
 
 #[cfg(test)]

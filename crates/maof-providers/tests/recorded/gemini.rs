@@ -79,7 +79,7 @@ fn normal(value: Value) -> Value {
     }
     let mut turns: Vec<(Value, Vec<Value>)> = Vec::new();
     for content in object["contents"].as_array().unwrap() {
-        let role = content.get("role").cloned().unwrap_or(json!("user"));
+        let role = content.get("role").cloned().unwrap_or_else(|| json!("user"));
         let mut parts: Vec<Value> = content["parts"].as_array().unwrap().iter().map(part).collect();
         match turns.last_mut() {
             Some((last, said)) if *last == role => said.append(&mut parts),

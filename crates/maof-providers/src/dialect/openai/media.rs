@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::wire::NAME;
 use crate::dialect::field::{field, model, object, positive, required_text, rest, unambiguous, wrong};
 use crate::dialect::gate::{Gate, is_foreign};
-use crate::dialect::multipart::{self, Form};
+use crate::dialect::multipart::{self, Entry, Form};
 use crate::dialect::object::Object;
 
 /// The most characters of a text to say and of a prompt, so that a hold is bounded.
@@ -199,16 +199,18 @@ fn speech(ask: &SpeechRequest, model: &str) -> Value {
 fn transcribe(ask: &TranscribeRequest, model: &str, path: &str) -> Outgoing {
     let media_type = ask.media_type.as_deref().unwrap_or("application/octet-stream");
     let temperature = ask.temperature.map(|t| t.to_string());
-    let mut fields: Vec<(&str, Option<(&str, &str)>, &[u8])> =
-        vec![("file", Some((&ask.file_name, media_type)), &ask.audio), ("model", None, model.as_bytes())];
     let known = [
+        ("model", Some(model)),
         ("language", ask.language.as_deref()),
         ("prompt", ask.prompt.as_deref()),
         ("response_format", ask.format.as_deref()),
         ("temperature", temperature.as_deref()),
     ];
-    fields.extend(known.into_iter().filter_map(|(name, text)| Some((name, None, text?.as_bytes()))));
-    fields.extend(ask.rest.iter().map(|(name, text)| (name.as_str(), None, text.as_bytes())));
+    let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let rest = ask.rest.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let file = Entry { name: "file", file: Some((&ask.file_name, media_type)), bytes: &ask.audio };
+    let texts = known.chain(rest).map(|(name, value)| Entry { name, file: None, bytes: value.as_bytes() });
+    let fields: Vec<Entry<'_>> = std::iter::once(file).chain(texts).collect();
     let (content_type, body) = multipart::write(&fields);
     Outgoing { content_type: Some(content_type), ..Outgoing::json(path, body) }
 }
