@@ -75,7 +75,7 @@ doors! {
     count_tokens: anthropic, CountTokens;
 }
 
-/// `POST /v1beta/models/{model}:{verb}`: the path names the model and what is wanted.
+/// `POST /v1beta/models/{model}:{verb}`, and `/v1` as well: the path names the model and what is wanted.
 pub(super) async fn gemini(
     State(maof): State<Maof>,
     Path(path): Path<String>,
@@ -92,10 +92,7 @@ pub(super) async fn gemini(
         "embedContent" | "batchEmbedContents" => (Operation::Embed, false),
         _ => {
             let shown: String = path.chars().take(200).collect();
-            return dialect_error(
-                &Error::not_found(format!("there is no POST /v1beta/models/{shown}")),
-                dialect,
-            );
+            return dialect_error(&Error::not_found(format!("there is no POST …/models/{shown}")), dialect);
         }
     };
     let sse = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
@@ -213,14 +210,31 @@ pub(super) async fn models(State(maof): State<Maof>, headers: HeaderMap) -> Resp
     match auth::authenticate(&headers, &maof) {
         Err(error) => openai_error(&error),
         Ok(principal) => {
-            let created = maof.started().as_secs();
-            let names = maof.models(&principal);
-            let data = names.iter().map(
-                |(id, owner)| json!({"id": id, "object": "model", "created": created, "owned_by": owner}),
-            );
-            Json(json!({"object": "list", "data": data.collect::<Vec<_>>()})).into_response()
+            let data: Vec<_> = maof.models(&principal).iter().map(|model| shown(&maof, model)).collect();
+            Json(json!({"object": "list", "data": data})).into_response()
         }
     }
+}
+
+/// `GET /v1/models/{model}`: one of them.
+pub(super) async fn model(
+    State(maof): State<Maof>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let found = auth::authenticate(&headers, &maof).and_then(|principal| {
+        let models = maof.models(&principal);
+        let model = models.iter().find(|(id, _)| id.as_str() == name).ok_or_else(|| unknown_model(&name))?;
+        Ok(shown(&maof, model))
+    });
+    match found {
+        Ok(model) => Json(model).into_response(),
+        Err(error) => openai_error(&error),
+    }
+}
+
+fn shown(maof: &Maof, (id, owner): &(Name, Name)) -> serde_json::Value {
+    json!({"id": id, "object": "model", "created": maof.started().as_secs(), "owned_by": owner})
 }
 
 /// Anything else below `/v1`.

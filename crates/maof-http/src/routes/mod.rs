@@ -27,6 +27,8 @@ pub fn router(maof: Maof) -> Router {
         .route("/v1/messages/count_tokens", post(gateway::count_tokens))
         .route("/v1beta/models/{*call}", post(gateway::gemini))
         .route("/v1/models", get(gateway::models))
+        // Google's SDKs ask at either version; OpenAI's ask for one model here.
+        .route("/v1/models/{*call}", get(gateway::model).post(gateway::gemini))
         .route("/v1/{*rest}", get(gateway::unknown).post(gateway::unknown))
         .method_not_allowed_fallback(gateway::wrong_method);
     let api = Router::new()

@@ -19,14 +19,14 @@ pub(crate) fn object(body: &[u8]) -> Result<Object<'_>> {
     Object::parse(body).map_err(|e| Error::invalid_request(format!("the body must be a JSON object: {e}")))
 }
 
-/// The body, written anew if it names a field twice: two readers could otherwise see two different requests.
-pub(crate) fn unambiguous(body: Bytes) -> Result<Bytes> {
-    if !object(&body)?.is_ambiguous() {
-        return Ok(body);
+/// The body written anew, if it names a field twice: two readers could otherwise see two different requests.
+pub(crate) fn unambiguous(object: &Object<'_>, body: &[u8]) -> Result<Option<Bytes>> {
+    if !object.is_ambiguous() {
+        return Ok(None);
     }
-    let value: Value = serde_json::from_slice(&body)
+    let value: Value = serde_json::from_slice(body)
         .map_err(|e| Error::invalid_request(format!("the body must be a well-formed JSON object: {e}")))?;
-    Ok(value.to_string().into())
+    Ok(Some(value.to_string().into()))
 }
 
 /// The value of a field, none when it is missing or null.

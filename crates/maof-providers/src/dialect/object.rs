@@ -54,9 +54,13 @@ impl<'a> Object<'a> {
 
     /// Whether a name comes twice, so that two readers could see two different objects.
     pub(crate) fn is_ambiguous(&self) -> bool {
-        let mut names: Vec<&str> = self.names().collect();
-        names.sort_unstable();
-        names.windows(2).any(|pair| pair[0] == pair[1])
+        let names = |from: usize| self.members.iter().skip(from).map(|(name, _)| name.as_ref());
+        if self.members.len() <= 16 {
+            return names(0).enumerate().any(|(at, name)| names(at + 1).any(|other| other == name));
+        }
+        let mut sorted: Vec<&str> = names(0).collect();
+        sorted.sort_unstable();
+        sorted.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// Where the value of `name` is.

@@ -239,6 +239,8 @@ fn think(
     let Some(asked) = &chat.thinking else { return Ok(()) };
     let Thinking { effort, budget_tokens, told } = asked;
     let display = told.map(|told| if told { "summarized" } else { "omitted" });
+    // With an amount, being told is what goes without saying.
+    let display = display.filter(|display| budget_tokens.is_none() || *display != "summarized");
     let set = |body: &mut Map<String, Value>, mut thinking: Value| {
         if let Some(display) = display {
             thinking["display"] = display.into();

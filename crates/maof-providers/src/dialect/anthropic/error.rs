@@ -15,7 +15,13 @@ fn body(error: &Error) -> Value {
         Some(field) if !error.message().contains(field) => format!("{field}: {}", error.message()),
         _ => error.message().to_owned(),
     };
-    json!({"type": "error", "error": {"type": word(error.kind()), "message": message}})
+    let mut body = json!({"type": "error", "error": {"type": word(error.kind()), "message": message}});
+    if error.field() == Some("thread") {
+        // By this the official SDKs know to send the whole conversation instead of a reference to it.
+        body["error"]["details"] =
+            json!({"error_code": "thread_unsupported_request", "unsupported": ["thread"]});
+    }
+    body
 }
 
 const fn word(kind: ErrorKind) -> &'static str {

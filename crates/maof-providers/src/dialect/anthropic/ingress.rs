@@ -44,8 +44,11 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
     if !matches!(operation, Operation::Chat | Operation::CountTokens) {
         return Err(Error::invalid_request(format!("this dialect has no words for `{operation}`")));
     }
-    let body = unambiguous(incoming.body)?;
+    let body = incoming.body.clone();
     let object = object(&body)?;
+    if let Some(body) = unambiguous(&object, &body)? {
+        return read(dialect, Incoming { body, ..incoming });
+    }
     let mut wire = Wire::new(dialect, operation, body.clone(), model(&object)?);
     turns(&object)?;
     between(&object, "temperature", 1.0)?;
@@ -222,7 +225,10 @@ fn thinking(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
         chat.rest.get("output_config").and_then(|config| config["effort"].as_str()).map(str::to_owned);
     let told = value["display"].as_str().map(|display| display != "omitted");
     let thinking = match value["type"].as_str() {
-        Some("enabled") => Thinking { budget_tokens: value["budget_tokens"].as_u64(), effort, told },
+        // Thoughts are told unless it says otherwise.
+        Some("enabled") => {
+            Thinking { budget_tokens: value["budget_tokens"].as_u64(), effort, told: told.or(Some(true)) }
+        }
         Some("disabled") => Thinking { budget_tokens: Some(0), ..Thinking::default() },
         // As the model likes, which other dialects do by themselves; the word itself stays for this one.
         Some("adaptive") => {

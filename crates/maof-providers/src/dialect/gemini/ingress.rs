@@ -18,11 +18,14 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
     if !matches!(operation, Operation::Chat | Operation::CountTokens | Operation::Embed) {
         return Err(Error::invalid_request(format!("this dialect has no words for `{operation}`")));
     }
-    let model = incoming.model.filter(|model| !model.is_empty());
+    let model = incoming.model.clone().filter(|model| !model.is_empty());
     let model =
         model.ok_or_else(|| wrong("model", "the path must name a model: `/models/NAME:generateContent`"))?;
-    let body = unambiguous(incoming.body)?;
+    let body = incoming.body.clone();
     let object = object(&body)?;
+    if let Some(body) = unambiguous(&object, &body)? {
+        return read(dialect, Incoming { body, ..incoming });
+    }
     let mut wire = Wire::new(dialect, operation, body.clone(), model);
     wire.max_output = Some(0);
     if operation == Operation::Chat {
@@ -177,6 +180,18 @@ fn result(response: &Value, messages: &[Message]) -> Message {
     message
 }
 
+/// What a function may say of itself. What it answers is advice to the model, and not carried.
+const FUNCTION: [&str; 8] = [
+    "name",
+    "description",
+    "parameters",
+    "parametersJsonSchema",
+    "parameters_json_schema",
+    "response",
+    "responseJsonSchema",
+    "response_json_schema",
+];
+
 /// The functions on offer, if nothing else is.
 fn functions(tools: &Value) -> Option<Vec<ToolSpec>> {
     let mut specs = Vec::new();
@@ -184,9 +199,7 @@ fn functions(tools: &Value) -> Option<Vec<ToolSpec>> {
         let only = tool.as_object()?.iter().filter(|(_, value)| !value.is_null()).count() == 1;
         let functions = get(tool, "functionDeclarations").as_array().filter(|_| only)?;
         for function in functions {
-            let known =
-                ["name", "description", "parameters", "parametersJsonSchema", "parameters_json_schema"];
-            if !function.as_object()?.keys().all(|key| known.contains(&key.as_str())) {
+            if !function.as_object()?.keys().all(|key| FUNCTION.contains(&key.as_str())) {
                 return None;
             }
             let schema = match get(function, "parametersJsonSchema") {

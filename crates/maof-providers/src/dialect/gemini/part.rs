@@ -1,11 +1,13 @@
 //! Parts of contents, from the dialect and into it.
 
+use std::borrow::Cow;
+
 use maof_core::{Message, Part, Result, ToolCall};
 use serde_json::{Map, Value, json};
 
 use super::wire::{NAME, get};
 use crate::dialect::gate::{Gate, kind_of};
-use crate::dialect::sealed::{self, seal};
+use crate::dialect::sealed::{self, seal_base64};
 
 /// What ids of tool calls begin with that came without one; they are not sent back.
 const OWN_ID: &str = "call_maof_";
@@ -17,7 +19,7 @@ pub(super) fn own_id(answer: &str, index: usize) -> String {
 
 /// One part in MAOF's words; what they cannot say stays as it came. `id` makes the id of a tool call.
 pub(super) fn decode(value: &Value, id: impl FnOnce() -> String) -> Vec<Part> {
-    let signature = get(value, "thoughtSignature").as_str().map(|signature| seal(NAME, signature));
+    let signature = get(value, "thoughtSignature").as_str().map(|signature| seal_base64(NAME, signature));
     if let Some(text) = value["text"].as_str() {
         if value["thought"] == true {
             return vec![Part::Reasoning { text: text.to_owned(), signature }];
@@ -66,7 +68,10 @@ pub(super) fn encode(
     at: &str,
     gate: &mut Gate,
 ) -> Result<Vec<Value>> {
-    let read = |kept| if told { Some(sealed::told(NAME, kept)) } else { sealed::open(NAME, kept) };
+    let read = |kept| match told {
+        true => Some(sealed::told_base64(NAME, kept)),
+        false => sealed::open(NAME, kept).map(Cow::Borrowed),
+    };
     let mut out: Vec<Value> = Vec::with_capacity(parts.len());
     for (place, part) in parts.iter().enumerate() {
         let part = match part {
@@ -114,7 +119,7 @@ pub(super) fn encode(
     Ok(out)
 }
 
-fn function_call(call: &ToolCall, signature: Option<&str>) -> Value {
+fn function_call(call: &ToolCall, signature: Option<Cow<'_, str>>) -> Value {
     let args: Value = match call.arguments.trim() {
         "" => json!({}),
         text => serde_json::from_str(text).unwrap_or_else(|_| json!({"arguments": text})),

@@ -38,13 +38,15 @@ const CHAT: [&str; 20] = [
 ];
 
 pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<Body> {
-    let Incoming { operation, content_type, body, .. } = incoming;
+    let Incoming { operation, content_type, body, .. } = incoming.clone();
     let mut wire = match operation {
         Operation::Transcribe => media::read_form(dialect, content_type, body)?,
         Operation::Image | Operation::Speech => media::read(dialect, operation, body)?,
         Operation::Chat | Operation::Embed => {
-            let body = unambiguous(body)?;
             let object = object(&body)?;
+            if let Some(body) = unambiguous(&object, &body)? {
+                return read(dialect, Incoming { body, ..incoming });
+            }
             let mut wire = Wire::new(dialect, operation, body.clone(), field::model(&object)?);
             if operation == Operation::Embed {
                 check::embed(&object)?;

@@ -31,8 +31,10 @@ fn malformed(cause: impl std::fmt::Display) -> Error {
 
 /// Reads what is routed on.
 pub(super) fn read(dialect: &'static dyn Dialect, operation: Operation, body: Bytes) -> Result<Wire> {
-    let body = unambiguous(body)?;
     let object = object(&body)?;
+    if let Some(body) = unambiguous(&object, &body)? {
+        return read(dialect, operation, body);
+    }
     let model = model(&object)?;
     if field::<bool>(&object, "stream", "true or false")? == Some(true) {
         return Err(wrong("stream", format!("`stream` is not offered for `{operation}`; leave it out")));

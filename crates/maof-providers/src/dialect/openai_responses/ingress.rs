@@ -35,8 +35,11 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
     if operation != Operation::Chat {
         return Err(Error::invalid_request(format!("this dialect has no words for `{operation}`")));
     }
-    let body = unambiguous(incoming.body)?;
+    let body = incoming.body.clone();
     let object = object(&body)?;
+    if let Some(body) = unambiguous(&object, &body)? {
+        return read(dialect, Incoming { body, ..incoming });
+    }
     let mut wire = Wire::new(dialect, operation, body.clone(), model(&object)?);
     between(&object, "temperature", 2.0)?;
     between(&object, "top_p", 1.0)?;
