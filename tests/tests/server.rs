@@ -4,64 +4,9 @@
 use std::time::Duration;
 
 use maof::{Config, Maof};
-use reqwest::{Client, RequestBuilder, StatusCode};
+use maof_tests::served::{Server, json_of};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::sync::oneshot;
-
-/// A server that stops with the test.
-struct Server {
-    base: String,
-    key: String,
-    client: Client,
-    maof: Maof,
-    _stop: oneshot::Sender<()>,
-    _dir: TempDir,
-}
-
-impl Server {
-    async fn start(more: &str) -> Server {
-        maof::init();
-        let dir = tempfile::tempdir().unwrap();
-        let mut config = Config::parse(if more.is_empty() { "{}" } else { more }).unwrap();
-        config.server.listen = "127.0.0.1:0".to_owned();
-        config.store.path = dir.path().join("maof.db");
-        config.server.keys = dir.path().join("keys.json");
-        let (secret, entry) = maof_security_key();
-        std::fs::write(&config.server.keys, entry).unwrap();
-        let listener = maof_http::bind(&config.server.listen).await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let maof = Maof::builder(config).with_keys().build().await.unwrap();
-        maof.work();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let served = maof.clone();
-        #[allow(clippy::disallowed_methods, reason = "the server ends with the test")]
-        tokio::spawn(async move { maof_http::serve(listener, served, async { drop(stopped.await) }).await });
-        Server { base, key: secret, client: Client::new(), maof, _stop: stop, _dir: dir }
-    }
-
-    fn get(&self, path: &str) -> RequestBuilder {
-        self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.key)
-    }
-
-    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.key).json(body)
-    }
-}
-
-/// A key and its file.
-fn maof_security_key() -> (String, String) {
-    let name = |text: &str| maof::Name::new(text).unwrap();
-    let roles = vec![maof::Role::User];
-    let (secret, entry) = maof::KeyEntry::generate(name("test"), name("acme"), name("u"), roles).unwrap();
-    (secret.expose().to_owned(), json!({"version": 1, "keys": [entry]}).to_string())
-}
-
-async fn json_of(request: RequestBuilder) -> (StatusCode, Value) {
-    let response = request.send().await.unwrap();
-    let status = response.status();
-    (status, response.json().await.unwrap())
-}
 
 fn task(content: &str) -> Value {
     json!({"task_type": "sentiment", "content": content, "priority": 1})
@@ -234,4 +179,27 @@ async fn a_run_in_flight_is_given_back_at_shutdown() {
     let who = server.maof.authenticate(&server.key).unwrap();
     let run = server.maof.run(&who, accepted["id"].as_str().unwrap().parse().unwrap()).await.unwrap();
     assert_eq!(run.state, maof::RunState::Queued, "it waits for the next worker");
+}
+
+/// The README's lines, against the configuration that it starts the server with.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readmes_requests_are_answered() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let config = std::fs::read_to_string(format!("{root}/examples/market-brief/maof.yaml")).unwrap();
+    let server = Server::start(&config).await;
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let posts: Vec<(String, Value)> = readme
+        .split("curl ")
+        .skip(1)
+        .filter_map(|command| {
+            let path = command.split_once("localhost:8000")?.1.split([' ', '\n']).next()?.to_owned();
+            let body = command.split("```").next()?.split_once("-d '")?.1.split_once('\'')?.0;
+            Some((path, serde_json::from_str(body).unwrap()))
+        })
+        .collect();
+    assert!(posts.len() >= 2, "{posts:?}");
+    for (path, body) in posts {
+        let (status, answer) = json_of(server.post(&path, &body)).await;
+        assert!(status.is_success(), "{path} {body}: {status} {answer}");
+    }
 }

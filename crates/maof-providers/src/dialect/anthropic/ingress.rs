@@ -189,10 +189,25 @@ fn tools(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
         strict: Option<bool>,
         #[serde(default)]
         cache_control: Option<Value>,
+        /// How finely arguments are streamed, which others do as they like.
+        #[serde(default, rename = "eager_input_streaming")]
+        _eager: Option<Value>,
+        #[serde(default)]
+        defer_loading: Option<bool>,
+        #[serde(default)]
+        allowed_callers: Option<Vec<String>>,
+    }
+    impl Tool {
+        /// Whether it is a function that the model itself calls, as other dialects have them.
+        fn is_plain(&self) -> bool {
+            self.kind.as_deref().is_none_or(|kind| kind == "custom")
+                && self.defer_loading != Some(true)
+                && self.allowed_callers.as_ref().is_none_or(|callers| callers == &["direct"])
+        }
     }
     if let Some(raw) = object.get("tools") {
         match serde_json::from_str::<Vec<Tool>>(raw) {
-            Ok(tools) if tools.iter().all(|t| t.kind.as_deref().is_none_or(|kind| kind == "custom")) => {
+            Ok(tools) if tools.iter().all(Tool::is_plain) => {
                 for (at, tool) in tools.iter().enumerate().filter(|(_, tool)| tool.cache_control.is_some()) {
                     chat.unspoken.push(format!("tools[{at}].cache_control ({})", tool.name));
                 }

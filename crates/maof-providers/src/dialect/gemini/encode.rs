@@ -84,7 +84,11 @@ fn written(chat: &ChatRequest, call: &Call, gate: &mut Gate) -> Result<Value> {
     }
     put(&mut body, "toolConfig", chat.tool_choice.as_ref().map(choice));
     if chat.parallel_tool_calls == Some(false) {
-        gate.cannot("parallel_tool_calls")?;
+        // Of one tool hardly ever two calls are wanted; of several the field would change the answer.
+        match chat.tools.len() < 2 || matches!(chat.tool_choice, Some(ToolChoice::Tool(_))) {
+            true => gate.without("parallel_tool_calls"),
+            false => gate.cannot("parallel_tool_calls")?,
+        }
     }
     if chat.user.is_some() {
         gate.without("user");
