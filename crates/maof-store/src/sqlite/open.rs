@@ -125,12 +125,19 @@ enum Known {
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Known> {
-    let count = "SELECT count(*), coalesce(sum(name IN ('run', 'journal', 'account')), 0) FROM sqlite_schema \
-                 WHERE type = 'table'";
-    let (all, ours): (i64, i64) = connection.query_row(count, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let count = "SELECT count(*), coalesce(sum(name IN ('run', 'journal', 'account')), 0), \
+                 coalesce(sum(name = '_sqlx_migrations'), 0) FROM sqlite_schema WHERE type = 'table'";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (all, ours, migrations): (i64, i64, i64) = connection.query_row(count, (), row)?;
     Ok(match (all, ours) {
         (0, _) => Known::Nobodys,
         (_, 3) => Known::Ours,
+        // The migrations' own table comes first; a process that is killed right then leaves it empty.
+        (1, _) if migrations == 1 => {
+            let done = connection
+                .query_row("SELECT count(*) FROM _sqlx_migrations", (), |row| row.get::<_, i64>(0))?;
+            if done == 0 { Known::Nobodys } else { Known::Other }
+        }
         _ => Known::Other,
     })
 }

@@ -71,6 +71,24 @@ async fn another_programs_database_is_left_as_it_was() {
     assert!(std::fs::read(&path).unwrap() == before);
 }
 
+/// What a process leaves that was killed while it made the file: the migrations' own table and nothing in it.
+#[tokio::test]
+async fn a_file_whose_making_was_cut_short_is_made_whole() {
+    let made_so_far = "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+                       installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, \
+                       checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)";
+    let (_, dir) = made(made_so_far).await;
+    let store = SqliteStore::open(&config(&dir)).await.unwrap();
+    drop(store);
+    // Another program's migrations are another program's.
+    let foreign = format!(
+        "{made_so_far}; INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (7, 'a diary', 1, x'00', 1)"
+    );
+    let (path, _dir) = made(&foreign).await;
+    assert_eq!(refused(&path).await.kind(), ErrorKind::InvalidRequest);
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let (store, dir) = store().await;
