@@ -53,6 +53,8 @@ pub(super) struct Question {
     pub(super) limit: Option<u64>,
     /// The tool that is to be called.
     pub(super) tool: Option<Tool>,
+    /// The JSON that the answer's text is, where the request gives its schema.
+    pub(super) object: Option<Value>,
     /// Whether the answer shows its thinking.
     pub(super) thinks: bool,
     pub(super) body: Value,
@@ -78,9 +80,12 @@ pub(super) struct Answer {
 }
 
 impl Question {
-    /// `echo: ` and the prompt, or the call of a tool with it.
+    /// `echo: ` and the prompt, an object with it, or the call of a tool with it.
     pub(super) fn answer(&self) -> Answer {
-        let mut words = pieces(&format!("echo: {}", self.prompt));
+        let mut words = match &self.object {
+            Some(object) => pieces(&object.to_string()),
+            None => pieces(&format!("echo: {}", self.prompt)),
+        };
         let limit = self.limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
         let cut = self.tool.is_none() && words.len() > limit;
         words.truncate(limit);
@@ -143,6 +148,11 @@ pub(super) fn call(
         }
     }?;
     Some(Tool { name: name.to_owned(), arguments: schema::arguments(schema, prompt) })
+}
+
+/// The answer's text as an object, where the request gives its `schema`.
+pub(super) fn object(schema: &Value, prompt: &str) -> Option<Value> {
+    schema.is_object().then(|| schema::arguments(schema, prompt))
 }
 
 /// A frame of a stream.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Choice, Frame, Question, Shape, Tool, call, items, text_of, words};
+use super::answer::{Answer, Choice, Frame, Question, Shape, Tool, call, items, object, text_of, words};
 
 /// `POST /v1/messages`.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ fn read(body: Value) -> Result<Question, String> {
         input: (asked + words(&text_of(&body["system"]))).max(1),
         limit: None,
         tool: call(&choice, &tools, after_result, &prompt),
+        object: object(&body["output_config"]["format"]["schema"], &prompt),
         thinks: matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive")),
         prompt,
         body,

@@ -235,6 +235,22 @@ fn a_result_of_a_tool_is_echoed_and_ends_the_loop() {
 }
 
 #[test]
+fn the_answer_is_an_object_of_the_schema_that_is_given() {
+    let check = |places: &Places, shape: &Value| {
+        let answer = whole(places, &ask(places, "größer", shape));
+        assert_eq!(answer.pointer(places.text), Some(&json!(r#"{"city":"größer"}"#)), "{answer}");
+    };
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "a", "schema": schema}});
+    check(&CHAT, &json!({"response_format": format}));
+    let format = json!({"type": "json_schema", "name": "a", "schema": schema});
+    check(&MESSAGES, &json!({"output_config": {"format": format}}));
+    check(&RESPONSES, &json!({"text": {"format": format}}));
+    check(&CONTENTS, &json!({"generationConfig": {"responseJsonSchema": schema}}));
+    check(&CONTENTS, &json!({"generationConfig": {"responseSchema": schema}}));
+}
+
+#[test]
 fn thinking_is_shown_where_it_is_enabled() {
     let thinking = json!({"thinking": {"type": "enabled", "budget_tokens": 1024}});
     let body = ask(&MESSAGES, "größer 🦀", &thinking);

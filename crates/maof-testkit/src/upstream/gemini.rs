@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Choice, Frame, Question, Shape, call, items, words};
+use super::answer::{Answer, Choice, Frame, Question, Shape, call, items, object, words};
 
 /// `POST /v1beta/models/{model}:generateContent`, and `:streamGenerateContent?alt=sse`.
 #[derive(Debug)]
@@ -112,6 +112,10 @@ fn read(uri: &Uri, body: Value) -> Result<Question, String> {
         .any(|part| !either(part, "functionResponse", "function_response").is_null());
     let system = either(&body, "systemInstruction", "system_instruction");
     let settings = either(&body, "generationConfig", "generation_config");
+    let shape = match either(settings, "responseJsonSchema", "response_json_schema") {
+        Value::Null => either(settings, "responseSchema", "response_schema"),
+        schema => schema,
+    };
     let thinking = either(settings, "thinkingConfig", "thinking_config");
     Ok(Question {
         model: model.to_owned(),
@@ -119,6 +123,7 @@ fn read(uri: &Uri, body: Value) -> Result<Question, String> {
         input: contents.iter().chain([system]).map(|c| words(&text(c))).sum::<usize>().max(1),
         limit: either(settings, "maxOutputTokens", "max_output_tokens").as_u64(),
         tool: call(&choice, &tools, after_result, &prompt),
+        object: object(shape, &prompt),
         thinks: either(thinking, "includeThoughts", "include_thoughts").as_bool().unwrap_or(false),
         prompt,
         body: Value::Null,

@@ -5,7 +5,8 @@
 //! A chat is answered with `echo: ` and the text of the last message; a text's vector follows from its hash.
 //! A request that offers tools of its own is answered with a call of the one it names, else of the first,
 //! with arguments by the tool's schema; once the last message is a tool's result, only where a call is
-//! demanded. A request that enables thinking gets it, with a signature where the provider gives one. Every
+//! demanded. A request that gives its answer's JSON schema is answered with such an object, texts being that
+//! text. A request that enables thinking gets it, with a signature where the provider gives one. Every
 //! word counts as a token.
 //! The same server runs in process ([`Upstream::start`]) and as a program (`maof-upstream`).
 //!

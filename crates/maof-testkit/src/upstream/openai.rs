@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Choice, Frame, Question, Shape, call, items, text_of, words};
+use super::answer::{Answer, Choice, Frame, Question, Shape, call, items, object, text_of, words};
 
 /// The numbers in a vector when a request does not say.
 const DIMENSIONS: usize = 8;
@@ -37,6 +37,7 @@ impl Shape for Chat {
             input: messages.iter().map(|m| words(&text_of(&m["content"]))).sum::<usize>().max(1),
             limit,
             tool: call(&choice, &tools, last["role"] == "tool", &prompt),
+            object: object(&body["response_format"]["json_schema"]["schema"], &prompt),
             thinks: false,
             prompt,
             body,

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Choice, Frame, Question, Shape, Tool, call, items, text_of, words};
+use super::answer::{Answer, Choice, Frame, Question, Shape, Tool, call, items, object, text_of, words};
 use super::openai::{self, CREATED};
 
 /// `POST /v1/responses`.
@@ -36,6 +36,7 @@ impl Shape for Responses {
             input: (asked + words(&text_of(&body["instructions"]))).max(1),
             limit: body["max_output_tokens"].as_u64(),
             tool: call(&choice, &tools, last["type"] == "function_call_output", &prompt),
+            object: object(&body["text"]["format"]["schema"], &prompt),
             thinks: body["reasoning"].is_object(),
             prompt,
             body,

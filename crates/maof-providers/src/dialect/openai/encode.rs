@@ -154,7 +154,12 @@ fn format(output: &OutputFormat) -> Value {
         OutputFormat::Text => json!({"type": "text"}),
         OutputFormat::Json => json!({"type": "json_object"}),
         OutputFormat::JsonSchema { name, schema, strict } => {
-            let schema = wire::Schema { name: name.clone(), schema: schema.clone(), strict: *strict };
+            let schema = wire::Schema {
+                name: name.clone(),
+                schema: schema.clone(),
+                description: None,
+                strict: *strict,
+            };
             json!({"type": "json_schema", "json_schema": schema})
         }
     }

@@ -163,7 +163,11 @@ fn output(format: wire::Format) -> OutputFormat {
     match format {
         wire::Format::Text => OutputFormat::Text,
         wire::Format::JsonObject => OutputFormat::Json,
-        wire::Format::JsonSchema { json_schema: wire::Schema { name, schema, strict } } => {
+        wire::Format::JsonSchema { json_schema: wire::Schema { name, mut schema, description, strict } } => {
+            // What the schema is for, other dialects say within it.
+            if let (Some(description), Some(object)) = (description, schema.as_object_mut()) {
+                object.entry("description").or_insert_with(|| description.into());
+            }
             OutputFormat::JsonSchema { name, schema, strict }
         }
     }

@@ -111,6 +111,8 @@ pub(super) struct Schema {
     pub(super) name: String,
     pub(super) schema: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) strict: Option<bool>,
 }
 

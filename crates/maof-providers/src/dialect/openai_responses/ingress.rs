@@ -174,9 +174,14 @@ fn text(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
         Some("text") => chat.output = Some(OutputFormat::Text),
         Some("json_object") => chat.output = Some(OutputFormat::Json),
         Some("json_schema") => {
+            let mut schema = format["schema"].clone();
+            // What the schema is for, other dialects say within it.
+            if let (Some(text), Some(object)) = (format["description"].as_str(), schema.as_object_mut()) {
+                object.entry("description").or_insert_with(|| text.into());
+            }
             chat.output = Some(OutputFormat::JsonSchema {
                 name: format["name"].as_str().unwrap_or("answer").to_owned(),
-                schema: format["schema"].clone(),
+                schema,
                 strict: format["strict"].as_bool(),
             });
         }
