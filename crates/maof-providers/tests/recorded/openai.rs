@@ -86,6 +86,12 @@ fn normal(mut value: Value) -> Value {
     {
         object.insert("max_tokens".to_owned(), new);
     }
+    let format = object.get_mut("response_format").and_then(|format| format.get_mut("json_schema"));
+    if let Some(format) = format.and_then(Value::as_object_mut)
+        && let Some(description) = format.remove("description")
+    {
+        format["schema"].as_object_mut().unwrap().entry("description").or_insert(description);
+    }
     for message in object.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten() {
         normal_message(message);
     }
