@@ -1,6 +1,7 @@
 //! What the tests of MAOF share: the checks that hold the architecture together ([`house`]), and ways to die
-//! at a named point ([`crash`]), and a server of its own for each test ([`served`]).
+//! at a named point ([`crash`]), a server of its own for each test ([`served`]), and what the fuzzer feeds ([`fuzz`]).
 
 pub mod crash;
+pub mod fuzz;
 pub mod house;
 pub mod served;
