@@ -54,6 +54,10 @@ impl Gate {
     pub(crate) fn foreign(&mut self, at: &str, rest: &Map<String, Value>) -> Result<()> {
         for (name, value) in rest {
             let field = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
+            if let (Value::Object(inner), "generationConfig") = (value, name.as_str()) {
+                self.foreign(&field, inner)?;
+                continue;
+            }
             match value.is_null() || *value == Value::Bool(false) || HINTS.contains(&name.as_str()) {
                 true => self.without(field),
                 false => self.cannot(field)?,

@@ -87,12 +87,20 @@ fn normal(value: Value) -> Value {
         }
     }
     object["contents"] = json!(turns);
+    let off = |setting: &Value| setting["threshold"] == "OFF" || setting["threshold"] == "BLOCK_NONE";
+    if object.get("safetySettings").and_then(Value::as_array).is_some_and(|settings| settings.iter().all(off))
+    {
+        object.remove("safetySettings");
+    }
     for empty in ["tools", "safetySettings"] {
         if object.get(empty) == Some(&json!([])) {
             object.remove(empty);
         }
     }
     if let Some(config) = object.get_mut("generationConfig").and_then(Value::as_object_mut) {
+        if config.get("responseModalities") == Some(&json!(["TEXT"])) {
+            config.remove("responseModalities");
+        }
         if let Some(level) = config.get_mut("thinkingConfig").and_then(|c| c.get_mut("thinkingLevel")) {
             *level = json!(level.as_str().unwrap().to_lowercase());
         }

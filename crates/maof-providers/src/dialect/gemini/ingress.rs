@@ -89,7 +89,18 @@ fn chat(mut body: Map<String, Value>) -> Result<ChatRequest> {
             Value::String(text) => vec![maof_core::Part::text(text)],
             system => parts(system, "systemInstruction")?,
         };
-        chat.messages.push(Message::of(Speaker::System, parts));
+        // Some SDKs send an empty one, which others would refuse.
+        if !parts.iter().all(|part| matches!(part, maof_core::Part::Text { text } if text.is_empty())) {
+            chat.messages.push(Message::of(Speaker::System, parts));
+        }
+    }
+    if let Some(settings) = take(&mut body, "safetySettings") {
+        // Without a filter, there is nothing that another provider would have to do.
+        let off = |setting: &Value| matches!(setting["threshold"].as_str(), Some("OFF" | "BLOCK_NONE"));
+        match settings.as_array().is_some_and(|settings| settings.iter().all(off)) {
+            true => chat.unspoken.push("safetySettings".to_owned()),
+            false => drop(body.insert("safetySettings".to_owned(), settings)),
+        }
     }
     let contents = match take(&mut body, "contents") {
         Some(Value::Array(contents)) => contents,
@@ -260,9 +271,13 @@ fn generation(config: &mut Map<String, Value>, chat: &mut ChatRequest) -> Result
     chat.seed = take(config, "seed").and_then(|n| n.as_i64());
     let stop = take(config, "stopSequences").and_then(|stop| serde_json::from_value(stop).ok());
     chat.stop = stop.unwrap_or_default();
-    if get(&Value::Object(config.clone()), "responseModalities") == &serde_json::json!(["TEXT"]) {
+    match take(config, "responseModalities") {
         // What every model does by itself.
-        chat.unspoken.push("generationConfig.responseModalities".to_owned());
+        Some(text) if text == serde_json::json!(["TEXT"]) => {
+            chat.unspoken.push("generationConfig.responseModalities".to_owned());
+        }
+        Some(others) => drop(config.insert("responseModalities".to_owned(), others)),
+        None => {}
     }
     if let Some(Value::Object(mut thinking)) = take(config, "thinkingConfig") {
         let level =
