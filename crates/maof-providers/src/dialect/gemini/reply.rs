@@ -96,7 +96,8 @@ impl Encoder for Chunks {
             .finishes
             .iter()
             .map(|(index, finish)| {
-                let content = json!({"role": "model", "parts": []});
+                // Readers look at the first part of every chunk.
+                let content = json!({"role": "model", "parts": [{"text": ""}]});
                 json!({"content": content, "finishReason": wire::finish_word(finish), "index": index})
             })
             .collect();
