@@ -50,3 +50,11 @@ bench *args:
 # Trains the committed models again, byte for byte, from the training part of the data.
 train:
     cargo run --release -p maof-local --example train
+
+# The official SDKs in front of a server of ours, all of them or those that are named: `just sdks anthropic`.
+sdks *args:
+    scripts/sdks "$@"
+
+# Fuzzes one target for ten minutes, on top of the committed corpus (needs `cargo install cargo-fuzz`): `just fuzz sse`.
+fuzz target seconds="600":
+    cd fuzz && mkdir -p corpus/"$1" && RUSTC_BOOTSTRAP=1 cargo fuzz run -O "$1" corpus/"$1" ../tests/corpus/"$1" -- -max_total_time="$2"
