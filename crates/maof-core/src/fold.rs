@@ -167,3 +167,82 @@ fn slot<T>(items: &mut Vec<T>, index: u32, new: impl Fn() -> T) -> Result<&mut T
     }
     items.get_mut(index).ok_or_else(|| Error::internal("a slot was just made"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::reply::Answer;
+
+    fn parts(deltas: Vec<Delta>) -> Vec<Part> {
+        let mut fold = Fold::default();
+        deltas.into_iter().for_each(|delta| fold.push(delta).unwrap());
+        let reply = fold.finish();
+        let Answer::Chat(answer) = reply.answer().unwrap() else { panic!("a chat") };
+        answer.choices[0].message.parts.clone()
+    }
+
+    fn text(text: &str) -> Delta {
+        Delta::Text { choice: 0, text: text.to_owned() }
+    }
+
+    fn thought(text: &str) -> Delta {
+        Delta::Reasoning { choice: 0, text: text.to_owned() }
+    }
+
+    fn sealed(signature: &str) -> Delta {
+        Delta::Signature { choice: 0, signature: signature.to_owned() }
+    }
+
+    fn call(index: u32, id: Option<&str>, arguments: &str) -> Delta {
+        let (id, name) = (id.map(str::to_owned), id.map(|id| format!("tool {id}")));
+        Delta::ToolCall { choice: 0, index, id, name, arguments: arguments.to_owned(), signature: None }
+    }
+
+    fn called(id: &str, arguments: &str) -> Part {
+        let (id, name) = (id.to_owned(), format!("tool {id}"));
+        Part::ToolCall(ToolCall { id, name, arguments: arguments.to_owned(), signature: None })
+    }
+
+    #[test]
+    fn parts_come_in_the_order_in_which_they_began() {
+        let signed = |text: &str, signature: Option<&str>| Part::Reasoning {
+            text: text.to_owned(),
+            signature: signature.map(str::to_owned),
+        };
+        let redacted = || Part::Redacted { data: "x".to_owned() };
+        let check = |deltas: Vec<Delta>, expect: Vec<Part>| assert_eq!(parts(deltas), expect);
+        check(vec![text("a"), text("b")], vec![Part::text("ab")]);
+        check(vec![text("a"), Delta::Next { choice: 0 }, text("b")], vec![Part::text("a"), Part::text("b")]);
+        check(
+            vec![thought("a"), thought("b"), sealed("s"), sealed("t"), text("c")],
+            vec![signed("ab", Some("st")), Part::text("c")],
+        );
+        check(
+            vec![thought("a"), sealed("s"), call(0, Some("1"), "{"), text("b"), call(0, None, "}")],
+            vec![signed("a", Some("s")), called("1", "{}"), Part::text("b")],
+        );
+        check(
+            vec![call(0, Some("1"), "a"), call(1, Some("2"), "b"), call(0, None, "c")],
+            vec![called("1", "ac"), called("2", "b")],
+        );
+        check(
+            vec![text("a"), Delta::Part { choice: 0, part: Box::new(redacted()) }, text("b")],
+            vec![Part::text("a"), redacted(), Part::text("b")],
+        );
+    }
+
+    #[test]
+    fn an_endless_answer_is_refused() {
+        let mut fold = Fold::default();
+        let mut refused = false;
+        for _ in 0..2 * MOST {
+            refused =
+                refused || fold.push(Delta::Next { choice: 0 }).and_then(|()| fold.push(text("a"))).is_err();
+        }
+        assert!(refused);
+        assert!(Fold::default().push(Delta::Text { choice: MOST, text: String::new() }).is_err());
+        assert!(Fold::default().push(call(MOST, Some("1"), "")).is_err());
+    }
+}
