@@ -5,13 +5,16 @@
 
 use maof_core::fold::Fold;
 use maof_core::{
-    Body, Call, CallId, Content, Dialect, Envelope, Event, Incoming, Name, Operation, Principal, Target,
+    Body, Call, CallId, Content, Dialect, Envelope, Event, Incoming, Name, Operation, Principal,
 };
 use maof_providers::client::Events;
 use maof_providers::{ANTHROPIC, GEMINI, OPENAI, RESPONSES};
 
+/// Reads some bytes, and panics where a promise is broken.
+pub type Target = fn(&[u8]);
+
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("sse", sse),
     ("openai", |bytes| dialect(&OPENAI, bytes)),
     ("openai_responses", |bytes| dialect(&RESPONSES, bytes)),
@@ -53,7 +56,7 @@ pub fn sse(bytes: &[u8]) {
 
 fn call(body: Body) -> Call {
     let id = CallId::from_uuid(uuid::Uuid::nil());
-    Call::new(id, Target::Name(Name::new("m").unwrap()), Principal::local(), body)
+    Call::new(id, maof_core::Target::Name(Name::new("m").unwrap()), Principal::local(), body)
 }
 
 /// Everything that a dialect reads: a stream's frames, a whole answer, an error, and a caller's request.

@@ -1,28 +1,25 @@
 //! An endpoint at a provider: encodes a call, sends it, decodes the answer, whole or streamed.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, stream};
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::Method;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use maof_core::{
-    Ask, Call, Card, Clock, Content, Decoder, Endpoint, Error, ErrorKind, Event, Operation, Reply, Result,
-    Retry, Unsupported,
+    Ask, Call, Card, Clock, Content, Decoder, Endpoint, Error, Event, Operation, Reply, Result, Unsupported,
 };
 
 use crate::client::{Answer, BodyStream, Events, Http, Pooled, Request};
+use crate::exchange::{Exchange, media_type, next_bytes, too_large, wrong_type};
 use crate::profile::{Profile, ProviderConfig};
+use crate::whole;
 
-/// Bytes that are read of an answer that says no.
-const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// How much larger a streamed answer may be than a whole one: every token has a frame around it.
 const STREAM_FACTOR: u64 = 8;
 /// How long the end of a body is waited for after the last frame, so that its connection can be used again.
 const LINGER: Duration = Duration::from_millis(100);
-/// The longest wait that an upstream may ask for; what is longer is as good as never.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// A model at a provider.
 #[derive(Debug)]
@@ -31,17 +28,9 @@ pub struct HttpEndpoint {
     profile: &'static Profile,
     base_url: String,
     headers: HeaderMap,
-    limits: Limits,
+    max_frame: usize,
     unsupported: Unsupported,
-    http: Arc<dyn Http>,
-    clock: Arc<dyn Clock>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    idle: Duration,
-    reply: u64,
-    frame: usize,
+    exchange: Exchange,
 }
 
 impl HttpEndpoint {
@@ -65,11 +54,7 @@ impl HttpEndpoint {
         http: Arc<dyn Http>,
     ) -> Result<Self> {
         provider.validate()?;
-        let limits = Limits {
-            idle: Duration::from_millis(provider.idle_timeout_ms),
-            reply: provider.max_reply_bytes,
-            frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
-        };
+        let idle = Duration::from_millis(provider.idle_timeout_ms);
         let profile = provider.profile()?;
         let mut card = card;
         let count = Operation::CountTokens;
@@ -85,10 +70,9 @@ impl HttpEndpoint {
             profile,
             base_url: provider.base_url()?,
             headers: provider.request_headers()?,
-            limits,
+            max_frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
             unsupported: provider.unsupported,
-            http,
-            clock,
+            exchange: Exchange { http, clock, idle, most: provider.max_reply_bytes },
         })
     }
 
@@ -111,8 +95,8 @@ impl HttpEndpoint {
         if streamed {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         } else {
-            let wanted = if call.operation() == Operation::Speech { "*/*" } else { "application/json" };
-            headers.insert(ACCEPT, HeaderValue::from_static(wanted));
+            let media = call.operation() == Operation::Speech || !self.profile.media.is_empty();
+            headers.insert(ACCEPT, HeaderValue::from_static(if media { "*/*" } else { "application/json" }));
         }
         if let Some(effect) = call.provenance.effect.as_deref().filter(|_| self.profile.idempotency)
             && let Ok(key) = HeaderValue::from_str(effect)
@@ -120,7 +104,7 @@ impl HttpEndpoint {
             headers.insert("idempotency-key", key);
         }
         let url = format!("{}{}", self.base_url, outgoing.path);
-        Ok((Request { url, headers, body: outgoing.body }, outgoing.dropped))
+        Ok((Request { method: Method::POST, url, headers, body: outgoing.body }, outgoing.dropped))
     }
 
     async fn whole(&self, call: &Call, answer: Answer) -> Result<Reply> {
@@ -129,28 +113,33 @@ impl HttpEndpoint {
             Operation::Transcribe => &["application/json", "text/plain", "text/vtt", "application/x-subrip"],
             _ => &["application/json", "+json"],
         };
-        expect_type(&answer.headers, types)?;
-        let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let content_type = kind.unwrap_or("application/json").to_owned().into();
-        let bytes = self.collect(answer.body, self.limits.reply).await?;
-        self.profile.dialect.decode(call, Content { content_type, bytes }).map(Reply::whole)
+        let given = media_type(&answer.headers).unwrap_or_default();
+        if !self.profile.media.iter().any(|kind| given.starts_with(kind)) {
+            expect_type(&answer.headers, types)?;
+        }
+        let content = self.exchange.content(answer).await?;
+        let response = self.profile.dialect.decode(call, content)?;
+        if self.profile.streams {
+            return Ok(Reply::whole(response));
+        }
+        whole::reply(call, response, &self.card)
     }
 
     /// The reply's first event is waited for, so that an upstream that fails before it can be asked again.
     async fn streamed(&self, call: &Call, answer: Answer) -> Result<Reply> {
         if is_type(&answer.headers, "application/json") {
             // Some servers say no with a status of success and without a stream.
-            let body = self.collect(answer.body, self.limits.reply).await?;
+            let body = self.exchange.collect(answer.body).await?;
             self.profile.dialect.decode(call, Content::json(body))?;
             return Err(Error::protocol("the upstream answered as a whole where a stream was asked for"));
         }
         expect_type(&answer.headers, &["text/event-stream"])?;
         let mut frames = Frames {
             body: answer.body,
-            events: Events::new(self.limits.frame),
+            events: Events::new(self.max_frame),
             decoder: self.profile.dialect.decoder(call),
-            idle: self.limits.idle,
-            left: self.limits.reply.saturating_mul(STREAM_FACTOR),
+            idle: self.exchange.idle,
+            left: self.exchange.most.saturating_mul(STREAM_FACTOR),
             state: State::Open,
         };
         let first = match frames.next().await {
@@ -163,31 +152,6 @@ impl HttpEndpoint {
         });
         Ok(Reply::stream(Box::pin(stream::iter(first).chain(rest))))
     }
-
-    async fn failed(&self, answer: Answer) -> Error {
-        let wait = wait_of(&answer.headers, self.clock.now().as_secs());
-        // A body that does not come changes nothing: the status alone says enough.
-        let body = self.collect(answer.body, MAX_ERROR_BYTES).await.unwrap_or_default();
-        let error = self.profile.dialect.decode_error(answer.status, &body);
-        let limited = answer.status == 429 && error.kind() == ErrorKind::RateLimited;
-        let resting = answer.status >= 500 && error.kind() == ErrorKind::Unavailable;
-        match wait {
-            Some(wait) if limited || resting => error.retry_is(Retry::After(wait)),
-            _ => error,
-        }
-    }
-
-    async fn collect(&self, mut body: BodyStream, most: u64) -> Result<Bytes> {
-        let mut whole = BytesMut::new();
-        while let Some(bytes) = next_bytes(&mut body, self.limits.idle).await {
-            let bytes = bytes?;
-            if whole.len() as u64 + bytes.len() as u64 > most {
-                return Err(too_large(most));
-            }
-            whole.extend_from_slice(&bytes);
-        }
-        Ok(whole.freeze())
-    }
 }
 
 #[async_trait]
@@ -197,13 +161,16 @@ impl Endpoint for HttpEndpoint {
     }
 
     async fn call(&self, call: Call) -> Result<Reply> {
-        let streamed = call.stream && call.operation() == Operation::Chat;
+        let streamed = call.stream && self.profile.streams && call.operation() == Operation::Chat;
         let (request, dropped) = self.request(&call, streamed)?;
-        let answer = self.http.send(request).await?;
+        let answer = self.exchange.http.send(request).await?;
         let mut reply = match (answer.status, streamed) {
             (200..=299, true) => self.streamed(&call, answer).await,
             (200..=299, false) => self.whole(&call, answer).await,
-            _ => Err(self.failed(answer).await),
+            _ => Err(self
+                .exchange
+                .failed(answer, |status, body| self.profile.dialect.decode_error(status, body))
+                .await),
         }?;
         reply.head.dropped = dropped;
         Ok(reply)
@@ -299,28 +266,8 @@ impl Frames {
     }
 }
 
-async fn next_bytes(body: &mut BodyStream, idle: Duration) -> Option<Result<Bytes>> {
-    match tokio::time::timeout(idle, body.next()).await {
-        Ok(item) => item,
-        Err(_) => {
-            let why =
-                format!("the upstream sent nothing for {} ms in the middle of its answer", idle.as_millis());
-            Some(Err(Error::timed_out(why)))
-        }
-    }
-}
-
 fn unsendable(name: &str) -> Error {
     Error::invalid_request(format!("the header `{name}` must be visible ASCII in one line"))
-}
-
-fn too_large(most: u64) -> Error {
-    Error::protocol(format!("the upstream's answer is larger than {most} bytes")).retry_is(Retry::Elsewhere)
-}
-
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
 fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
@@ -331,30 +278,10 @@ fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
 fn expect_type(headers: &HeaderMap, endings: &[&str]) -> Result<()> {
     match media_type(headers) {
         Some(given) if !endings.is_empty() && !endings.iter().any(|ending| given.ends_with(ending)) => {
-            let shown: String = given.chars().take(64).collect();
-            Err(Error::protocol("the upstream's answer has another content type than its API promises")
-                .because(format!("content type {shown}")))
+            Err(wrong_type(&given))
         }
         _ => Ok(()),
     }
-}
-
-/// How long the upstream wants to be left alone: milliseconds, seconds, or a date.
-fn wait_of(headers: &HeaderMap, now: i64) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let number = |text: &str, unit: f64| {
-        let value = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0)?;
-        Some(Duration::from_secs_f64((value * unit).min(MAX_WAIT.as_secs_f64())))
-    };
-    if let Some(wait) = text("retry-after-ms").and_then(|text| number(text, 0.001)) {
-        return Some(wait);
-    }
-    let value = text(RETRY_AFTER.as_str())?;
-    number(value, 1.0).or_else(|| {
-        let date = httpdate::parse_http_date(value).ok()?;
-        let then = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()?;
-        Some(Duration::from_secs(u64::try_from(then.saturating_sub(now)).unwrap_or(0)).min(MAX_WAIT))
-    })
 }
 
 #[cfg(test)]

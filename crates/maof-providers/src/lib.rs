@@ -3,6 +3,9 @@
 //! An [`HttpEndpoint`] puts the three together: it encodes a call in its provider's dialect, sends it, and
 //! decodes the answer, whole or streamed. Dropping its future or its reply aborts the upstream.
 //!
+//! A [`ServiceEndpoint`] asks a service of one's own by a template, a [`CursorEndpoint`] launches and follows agents.
+//! `docs/providers.md` has a table of all that can be asked.
+//!
 //! ```
 //! use maof_providers::ProviderConfig;
 //! let config: ProviderConfig = serde_json::from_str(
@@ -13,13 +16,20 @@
 //! ```
 
 pub mod client;
+pub mod cursor;
 pub mod dialect;
 mod endpoint;
+mod exchange;
+mod plain;
 pub mod profile;
+pub mod service;
+mod whole;
 
+pub use cursor::{CursorConfig, CursorEndpoint};
 pub use dialect::anthropic::{ANTHROPIC, Anthropic};
 pub use dialect::gemini::{GEMINI, Gemini};
 pub use dialect::openai::{COMPATIBLE, OPENAI, OpenAi};
 pub use dialect::openai_responses::{RESPONSES, Responses};
 pub use endpoint::HttpEndpoint;
 pub use profile::{Auth, Profile, ProviderConfig};
+pub use service::{ServiceConfig, ServiceEndpoint};

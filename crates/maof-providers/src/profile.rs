@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::client::Pooled;
 use crate::dialect::anthropic::ANTHROPIC;
 use crate::dialect::gemini::GEMINI;
+use crate::dialect::huggingface::HUGGINGFACE_TASKS;
 use crate::dialect::openai::{COMPATIBLE, OPENAI};
 use crate::dialect::openai_responses::RESPONSES;
+use crate::dialect::stability::STABILITY;
 
 /// How a provider is told the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,10 @@ pub struct Profile {
     pub needs_key: bool,
     /// Whether it understands `Idempotency-Key`.
     pub idempotency: bool,
+    /// Whether it streams; callers of one that does not get its answer as a stream of one event.
+    pub streams: bool,
+    /// What the media types of whole answers may begin with, beside JSON.
+    pub media: &'static [&'static str],
 }
 
 /// A server that speaks as OpenAI does, at an address of its own.
@@ -58,6 +64,8 @@ const LOCAL: Profile = Profile {
     headers: &[],
     needs_key: false,
     idempotency: true,
+    streams: true,
+    media: &[],
 };
 
 /// A vendor that speaks as OpenAI does.
@@ -72,7 +80,7 @@ const fn local(name: &'static str, base_url: &'static str) -> Profile {
 
 impl Profile {
     /// Every profile. Addresses are those that each vendor's documentation gives (read November 2026).
-    pub const ALL: [&'static Profile; 20] = [
+    pub const ALL: [&'static Profile; 22] = [
         &Profile { dialect: &OPENAI, idempotency: true, ..vendor("openai", "https://api.openai.com/v1") },
         &Profile { dialect: &RESPONSES, ..vendor("openai_responses", "https://api.openai.com/v1") },
         &Profile {
@@ -99,10 +107,17 @@ impl Profile {
         &vendor("fireworks", "https://api.fireworks.ai/inference/v1"),
         &vendor("groq", "https://api.groq.com/openai/v1"),
         &vendor("huggingface", "https://router.huggingface.co/v1"),
+        &Profile {
+            dialect: &HUGGINGFACE_TASKS,
+            streams: false,
+            media: &["image/"],
+            ..vendor("huggingface_tasks", "https://router.huggingface.co/hf-inference")
+        },
         &vendor("mistral", "https://api.mistral.ai/v1"),
         &vendor("moonshot", "https://api.moonshot.ai/v1"),
         &vendor("openrouter", "https://openrouter.ai/api/v1"),
         &vendor("perplexity", "https://api.perplexity.ai"),
+        &Profile { dialect: &STABILITY, streams: false, ..vendor("stability", "https://api.stability.ai") },
         &vendor("together", "https://api.together.xyz/v1"),
         &vendor("xai", "https://api.x.ai/v1"),
         &local("llamacpp", "http://127.0.0.1:8080/v1"),
@@ -122,7 +137,7 @@ impl Profile {
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
     /// Which kind of provider: `openai`, `openai_responses`, `anthropic`, `gemini`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,
-    /// `huggingface`, `mistral`, `moonshot`, `openrouter`, `perplexity`, `together`, `xai`, `llamacpp`, `ollama`, `vllm`
+    /// `huggingface`, `huggingface_tasks`, `mistral`, `moonshot`, `openrouter`, `perplexity`, `stability`, `together`, `xai`, `llamacpp`, `ollama`, `vllm`
     /// or `openai_compatible`. Default `openai_compatible`.
     pub profile: String,
     /// Where its API is, up to and including `/v1`. Default: where the profile's provider has it;
@@ -172,13 +187,16 @@ impl Default for ProviderConfig {
 #[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[allow(dead_code, reason = "a schema only")]
-enum UnsupportedWord {
+pub(crate) enum UnsupportedWord {
     Refuse,
     DropAndReport,
 }
 
 /// Names only: a header may carry a key as well.
-fn masked<S: Serializer>(headers: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn masked<S: Serializer>(
+    headers: &BTreeMap<String, Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(headers.keys().map(|name| (name, "***")))
 }
 
@@ -195,15 +213,12 @@ impl ProviderConfig {
                 format!("the profile `{}` needs an `api_key`, such as ${{OPENAI_API_KEY}}", profile.name);
             return Err(Error::invalid_request(why).param("api_key"));
         }
-        let positive = [
+        positive(&[
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("max_reply_bytes", self.max_reply_bytes),
             ("max_frame_bytes", self.max_frame_bytes),
-        ];
-        if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            return Err(Error::invalid_request(format!("`{field}` must be at least 1")).param(field));
-        }
+        ])?;
         self.request_headers().map(drop)
     }
 
@@ -253,22 +268,44 @@ impl ProviderConfig {
             };
             headers.insert(name, value.ok_or_else(|| unusable("api_key".to_owned()))?);
         }
-        for (name, value) in &self.headers {
-            let field = || unusable(format!("headers.{name}"));
-            let header: HeaderName = name.parse().map_err(|_| field())?;
-            headers.insert(header, secret_value(value.expose()).ok_or_else(field)?);
-        }
+        configured(&self.headers, &mut headers)?;
         Ok(headers)
     }
 }
 
-fn secret_value(text: &str) -> Option<HeaderValue> {
+/// Adds configured headers to those of every request.
+///
+/// # Errors
+/// `invalid_request` naming the one that cannot be sent.
+pub(crate) fn configured(from: &BTreeMap<String, Secret>, headers: &mut HeaderMap) -> Result<()> {
+    for (name, value) in from {
+        let field = || unusable(format!("headers.{name}"));
+        let header: HeaderName = name.parse().map_err(|_| field())?;
+        headers.insert(header, secret_value(value.expose()).ok_or_else(field)?);
+    }
+    Ok(())
+}
+
+/// Fields of a configuration that must be at least 1.
+///
+/// # Errors
+/// `invalid_request` naming the first that is 0.
+pub(crate) fn positive(fields: &[(&'static str, u64)]) -> Result<()> {
+    match fields.iter().find(|(_, value)| *value == 0) {
+        Some((field, _)) => {
+            Err(Error::invalid_request(format!("`{field}` must be at least 1")).param(*field))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn secret_value(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-fn unusable(field: String) -> Error {
+pub(crate) fn unusable(field: String) -> Error {
     Error::invalid_request(format!(
         "`{field}` cannot be sent as an HTTP header: use visible ASCII in one line"
     ))

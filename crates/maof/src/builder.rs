@@ -6,6 +6,7 @@ use maof_core::{
     Audit, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result, Role,
 };
 use maof_engine::{Engine, Parts as EngineParts};
+use maof_providers::{CursorEndpoint, HttpEndpoint, ServiceEndpoint};
 use maof_security::{KeyEntry, Keyring};
 use maof_store::{MemoryStore, SqliteStore};
 use maof_telemetry::{Fan, Health, Metrics};
@@ -115,9 +116,11 @@ impl Builder {
         crate::init();
         self.config.check()?;
         let config = self.config.clone();
+        let tracker = TaskTracker::new();
+        let closing = CancellationToken::new();
         let mut endpoints = self.endpoints.clone();
         for endpoint in &config.endpoints {
-            endpoints.push(make_endpoint(&config, endpoint, &self.clock)?);
+            endpoints.push(make_endpoint(&config, endpoint, &self.clock, (&tracker, &closing))?);
         }
         let endpoints: Vec<_> = endpoints.into_iter().map(Counting::around).collect();
         let agents = self.agents();
@@ -149,8 +152,6 @@ impl Builder {
             observe: Arc::clone(&observe),
         };
         let calls = stack::call(&parts, &endpoints);
-        let tracker = TaskTracker::new();
-        let closing = CancellationToken::new();
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
         let known = agent_names.clone();
         let engine = Engine::new(EngineParts {
@@ -290,25 +291,43 @@ fn make_endpoint(
     config: &Config,
     endpoint: &EndpointConfig,
     clock: &Arc<dyn Clock>,
+    (tracker, closing): (&TaskTracker, &CancellationToken),
 ) -> Result<Arc<dyn Endpoint>> {
-    let provider = endpoint.provider.clone().map_or_else(|| Name::new("local"), Ok)?;
-    let model = endpoint.model.clone().or_else(|| endpoint.local.as_ref().map(ToString::to_string));
-    let card = Card {
+    let card = card(endpoint)?;
+    if let Some(local) = &endpoint.local {
+        return local_endpoint(local, card);
+    }
+    if let Some(service) = &endpoint.service {
+        return Ok(Arc::new(ServiceEndpoint::new(card, service, Arc::clone(clock))?));
+    }
+    if let Some(cursor) = &endpoint.cursor {
+        let (endpoint, tidy) = CursorEndpoint::new(card, cursor, Arc::clone(clock))?;
+        tracker.spawn(tidy.run(closing.clone().cancelled_owned()));
+        return Ok(Arc::new(endpoint));
+    }
+    match endpoint.provider.as_ref().and_then(|provider| config.providers.get(provider)) {
+        Some(provider) => Ok(Arc::new(HttpEndpoint::new(card, provider, Arc::clone(clock))?)),
+        None => Err(maof_core::Error::internal("an endpoint without a provider passed the check")),
+    }
+}
+
+fn card(endpoint: &EndpointConfig) -> Result<Card> {
+    // What has no model of a provider's goes by its own name.
+    let (provider, own) = match (&endpoint.provider, &endpoint.local, &endpoint.cursor) {
+        (Some(provider), ..) => (provider.clone(), endpoint.name.as_str()),
+        (None, Some(local), _) => (Name::new("local")?, local.as_str()),
+        (None, None, Some(_)) => (Name::new("cursor")?, "auto"),
+        (None, None, None) => (Name::new("service")?, endpoint.name.as_str()),
+    };
+    Ok(Card {
         name: endpoint.name.clone(),
         provider,
-        model: model.unwrap_or_default().into(),
+        model: endpoint.model.clone().unwrap_or_else(|| own.to_owned()).into(),
         operations: endpoint.operations.clone(),
         tariff: endpoint.price.tariff()?,
         context: endpoint.context,
         max_output: endpoint.max_output,
-    };
-    match (&endpoint.local, endpoint.provider.as_ref().and_then(|p| config.providers.get(p))) {
-        (Some(local), _) => local_endpoint(local, card),
-        (None, Some(provider)) => {
-            Ok(Arc::new(maof_providers::HttpEndpoint::new(card, provider, Arc::clone(clock))?))
-        }
-        (None, None) => Err(maof_core::Error::internal("an endpoint without a provider passed the check")),
-    }
+    })
 }
 
 #[cfg(feature = "local")]

@@ -163,8 +163,10 @@ impl Direct {
 #[async_trait]
 impl Http for Direct {
     async fn send(&self, request: Request) -> maof_core::Result<Answer> {
-        let Request { url, headers, body } = request;
-        let mut sent = http::Request::post(&url)
+        let Request { method, url, headers, body } = request;
+        let mut sent = http::Request::builder()
+            .method(method)
+            .uri(&url)
             .body(Full::new(body))
             .map_err(|e| Error::internal("the upstream's address cannot be used").because(e))?;
         *sent.headers_mut() = headers;

@@ -12,6 +12,8 @@
 //! ```
 
 mod direct;
+#[cfg(test)]
+pub(crate) mod fake;
 mod pooled;
 mod proxied;
 mod sse;
@@ -22,7 +24,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use maof_core::Result;
 
 pub use pooled::Pooled;
@@ -31,9 +33,11 @@ pub use sse::{Events, Frame};
 /// How we name ourselves to upstreams.
 const AGENT: &str = concat!("maof/", env!("CARGO_PKG_VERSION"));
 
-/// A request: always a POST.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// What is to be done there.
+    pub method: Method,
     /// Where to.
     pub url: String,
     /// Its headers; credentials are marked sensitive.

@@ -71,7 +71,8 @@ impl Proxied {
 #[async_trait]
 impl Http for Proxied {
     async fn send(&self, request: Request) -> Result<Answer> {
-        let sent = self.client()?.post(&request.url).headers(request.headers).body(request.body).send().await;
+        let Request { method, url, headers, body } = request;
+        let sent = self.client()?.request(method, &url).headers(headers).body(body).send().await;
         let response = sent.map_err(|cause| self.unsent(cause))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes_stream().map(|item| {

@@ -1,6 +1,6 @@
 //! What a dialect cannot express: refused by name, or left out and reported.
 
-use maof_core::{ChatRequest, Error, Part, Result, Unsupported};
+use maof_core::{ChatRequest, Error, OutputFormat, Part, Result, Unsupported};
 use serde_json::{Map, Value};
 
 /// Watches over one translation from another dialect's words.
@@ -71,11 +71,51 @@ impl Gate {
     /// # Errors
     /// As [`Gate::cannot`].
     pub(crate) fn conversation(&mut self, chat: &ChatRequest) -> Result<()> {
+        self.conversation_but(chat, &[])
+    }
+
+    /// A conversation's foreign fields, but for those of `known` names, which the upstream is told.
+    ///
+    /// # Errors
+    /// As [`Gate::cannot`].
+    pub(crate) fn conversation_but(&mut self, chat: &ChatRequest, known: &[&str]) -> Result<()> {
         self.dropped.extend(chat.unspoken.iter().cloned());
-        self.foreign("", &chat.rest)?;
+        self.foreign("", &unknown(&chat.rest, known))?;
         for (at, message) in chat.messages.iter().enumerate() {
             self.foreign(&format!("messages[{at}]"), &message.rest)?;
         }
+        Ok(())
+    }
+
+    /// The settings of a conversation that an upstream without words for most of them is not told: all but `told`.
+    ///
+    /// # Errors
+    /// As [`Gate::cannot`].
+    pub(crate) fn settings(&mut self, chat: &ChatRequest, told: &[&str]) -> Result<()> {
+        let set = [
+            ("tools", !chat.tools.is_empty()),
+            ("response_format", !matches!(chat.output, None | Some(OutputFormat::Text))),
+            ("max_tokens", chat.max_tokens.is_some()),
+            ("temperature", chat.temperature.is_some()),
+            ("top_p", chat.top_p.is_some()),
+            ("top_k", chat.top_k.is_some()),
+            ("stop", !chat.stop.is_empty()),
+            ("n", chat.choices.is_some_and(|n| n > 1)),
+            ("seed", chat.seed.is_some()),
+            ("presence_penalty", chat.presence_penalty.is_some()),
+            ("frequency_penalty", chat.frequency_penalty.is_some()),
+        ];
+        for (name, _) in set.into_iter().filter(|(name, set)| *set && !told.contains(name)) {
+            self.cannot(name)?;
+        }
+        // Without tools these say nothing, and the others change no answer of such an upstream.
+        let hints = [
+            ("tool_choice", chat.tool_choice.is_some()),
+            ("parallel_tool_calls", chat.parallel_tool_calls.is_some()),
+            ("reasoning_effort", chat.thinking.is_some()),
+            ("user", chat.user.is_some()),
+        ];
+        self.dropped.extend(hints.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()));
         Ok(())
     }
 
@@ -88,6 +128,12 @@ impl Gate {
 /// Whether `rest` and parts of the kind `other` are in another dialect's words than `to`'s.
 pub(crate) fn is_foreign(spoken: Option<&'static str>, to: &str) -> bool {
     spoken.is_some_and(|spoken| spoken != to)
+}
+
+/// The fields that are not of `known` names.
+pub(crate) fn unknown(rest: &Map<String, Value>, known: &[&str]) -> Map<String, Value> {
+    let others = rest.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    others.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// A part's word, for messages about it.

@@ -2,15 +2,19 @@
 
 pub mod anthropic;
 mod field;
-mod gate;
+pub(crate) mod gate;
 pub mod gemini;
+pub(crate) mod huggingface;
 mod multipart;
 mod object;
+mod oneway;
 pub mod openai;
 pub mod openai_responses;
-mod said;
+mod picture;
+pub(crate) mod said;
 mod scrub;
 mod sealed;
+pub(crate) mod stability;
 mod thinking;
 
 pub use scrub::scrub;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use maof_core::{
-    Body, ChatRequest, Classify as _, Dialect as _, Incoming, Name, Parts, Tariff, Timestamp, Unit,
+    Body, ChatRequest, Classify as _, Dialect as _, ErrorKind, Incoming, Name, Parts, Retry, Tariff,
+    Timestamp, Unit,
 };
 use maof_testkit::endpoint::call;
 use maof_testkit::{Act, FakeClock, Script, Upstream};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::OPENAI;
+use crate::exchange::wait_of;
 
 fn card() -> Card {
     Card {

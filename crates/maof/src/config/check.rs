@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use maof_core::{Aggregate, Error, Name, Result};
+use maof_core::{Aggregate, Error, Name, Operation, Result};
 use maof_engine::{Workflow, WorkflowSpec};
 use serde_json::Value;
 
@@ -67,9 +67,27 @@ impl Config {
     }
 
     fn check_endpoint(&self, endpoint: &EndpointConfig, at: &dyn Fn(&str) -> String) -> Result<()> {
-        match (&endpoint.local, &endpoint.provider, &endpoint.model) {
-            (Some(local), None, None) => known_local(local, at("local")),
-            (None, Some(provider), Some(model)) if !model.is_empty() => {
+        let EndpointConfig { local, provider, service, cursor, model, .. } = endpoint;
+        match (local, provider, service, cursor, model) {
+            (Some(local), None, None, None, None) => known_local(local, at("local")),
+            (None, None, Some(service), None, _) => {
+                chat_only(endpoint, at)?;
+                service.validate().map_err(|e| inside(e, &at("service")))
+            }
+            (None, None, None, Some(cursor), _) => {
+                chat_only(endpoint, at)?;
+                cursor.validate().map_err(|e| inside(e, &at("cursor")))?;
+                let attempt = self.resilience.timeout.attempt_ms;
+                if cursor.follow_ms < attempt {
+                    return Ok(());
+                }
+                let why = format!(
+                    "an agent would be given up after the {attempt} ms of `resilience.timeout.attempt_ms`, and the next \
+                     attempt would launch another one: raise that, or let `follow_ms` be less"
+                );
+                Err(Error::invalid_request(why).param(at("cursor.follow_ms")))
+            }
+            (None, Some(provider), None, None, Some(model)) if !model.is_empty() => {
                 if self.providers.contains_key(provider) {
                     return Ok(());
                 }
@@ -77,7 +95,7 @@ impl Config {
                 Err(unknown("provider", provider.as_str(), known, at("provider")))
             }
             _ => {
-                let why = "an endpoint names either `local`, or `provider` and `model`";
+                let why = "an endpoint names one of `local`, `provider` with `model`, `service` and `cursor`";
                 Err(Error::invalid_request(why).param(at("name")))
             }
         }
@@ -163,6 +181,23 @@ impl super::Server {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::invalid_request("an address is written host:port").param("listen")),
         }
+    }
+}
+
+/// An error of what stands at `place`.
+fn inside(error: Error, place: &str) -> Error {
+    let field = error.field().map(|field| format!("{place}.{field}"));
+    error.param(field.unwrap_or_else(|| place.to_owned()))
+}
+
+/// What is asked in words of its own converses, and nothing else.
+fn chat_only(endpoint: &EndpointConfig, at: &dyn Fn(&str) -> String) -> Result<()> {
+    match endpoint.operations.iter().find(|operation| **operation != Operation::Chat) {
+        Some(other) => {
+            let why = format!("such an endpoint answers `chat` only, not `{other}`");
+            Err(Error::invalid_request(why).param(at("operations")))
+        }
+        None => Ok(()),
     }
 }
 

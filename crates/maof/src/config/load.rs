@@ -95,6 +95,8 @@ fn local_endpoints() -> Vec<EndpointConfig> {
             local: Some(name.clone()),
             name,
             provider: None,
+            service: None,
+            cursor: None,
             model: None,
             operations: super::chat_only(),
             price: Default::default(),

@@ -78,7 +78,7 @@ impl Default for Server {
     }
 }
 
-/// One thing that answers one call. It names either `local` or `provider` and `model`.
+/// One thing that answers one call. It names one of `local`, `provider` (with `model`), `service` and `cursor`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointConfig {
@@ -93,7 +93,14 @@ pub struct EndpointConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub provider: Option<Name>,
-    /// The model's name at the provider.
+    /// A service of one's own that answers over HTTP, which is asked for `chat` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Box<maof_providers::ServiceConfig>>,
+    /// Cursor's background agents, which are asked for `chat` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Box<maof_providers::CursorConfig>>,
+    /// The model's name at the provider; what a service is told as `{{ model }}`, by default the endpoint's name; the model
+    /// of Cursor's agents, by default `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// What it answers: `chat`, `embed`, `image`, `transcribe`, `speech`. What converses also counts tokens. Default `[chat]`.
@@ -160,3 +167,6 @@ impl Default for Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

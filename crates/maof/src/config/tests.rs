@@ -1,0 +1,80 @@
+//! Endpoints as they are written in files: each kind by itself, and mistakes named by their place.
+
+use maof_core::Result;
+
+use super::Config;
+
+fn parse(endpoint: &str) -> Result<Config> {
+    Config::parse(&format!(
+        "providers: {{p: {{profile: ollama}}}}\nendpoints:\n  - name: e\n    {}\n",
+        endpoint.replace('\n', "\n    ")
+    ))
+}
+
+#[test]
+fn an_endpoint_is_of_one_kind() {
+    let check = |endpoint: &str, expect: Option<&str>| {
+        let field = parse(endpoint).err().map(|e| e.field().unwrap_or("?").to_owned());
+        assert_eq!(field.as_deref(), expect, "{endpoint}");
+    };
+    let service =
+        "service: {url: \"http://h.example/p\", body: {text: \"{{ text }}\", top: 3}, result: /0/label}";
+    let cursor = "cursor: {api_key: k, repository: \"https://github.com/o/r\", ref: main, poll_ms: 500, follow_ms: 59000}";
+    check(service, None);
+    check(&format!("{service}\nmodel: finbert"), None);
+    check(cursor, None);
+    check(&format!("{cursor}\nmodel: claude-4-sonnet"), None);
+    check("provider: p\nmodel: m", None);
+    check("provider: p", Some("endpoints[0].name"));
+    check(&format!("{service}\n{cursor}"), Some("endpoints[0].name"));
+    check(&format!("{service}\nprovider: p\nmodel: m"), Some("endpoints[0].name"));
+    check(&format!("{cursor}\nlocal: lexicon"), Some("endpoints[0].name"));
+    check(&format!("{service}\noperations: [chat, embed]"), Some("endpoints[0].operations"));
+    check(&format!("{cursor}\noperations: [image]"), Some("endpoints[0].operations"));
+    let misspelt = service.replace("{{ text }}", "{{ txt }}");
+    check(&misspelt, Some("endpoints[0].service.body.text"));
+    check(&service.replace("http:", "ftp:"), Some("endpoints[0].service.url"));
+    check(&cursor.replace("59000", "60000"), Some("endpoints[0].cursor.follow_ms"));
+    check(&cursor.replace("500", "0"), Some("endpoints[0].cursor.poll_ms"));
+    assert!(parse(&service.replace("result", "reslut")).unwrap_err().message().contains("result"));
+}
+
+#[test]
+fn what_is_shown_of_a_configuration_has_no_secret() {
+    let service = "service: {url: \"http://h.example/p\", headers: {x-key: sk-secret1}, query: {k: sk-secret2}, body: \"{{ text }}\"}";
+    let shown = parse(service).unwrap().masked();
+    assert!(shown.contains("x-key") && !shown.contains("sk-secret"), "{shown}");
+    let shown = parse("cursor: {api_key: sk-secret3, follow_ms: 1000}").unwrap().masked();
+    assert!(shown.contains("poll_ms") && !shown.contains("sk-secret"), "{shown}");
+}
+
+#[tokio::test]
+async fn each_kind_is_built_and_can_be_asked_by_name() {
+    let text = "resilience: {timeout: {attempt_ms: 3700000, total_ms: 3700000}}\nendpoints:\n  - {name: finbert, service: {url: \"http://h.example/p\", body: \"{{ input }}\"}}\n  \
+                - {name: coder, cursor: {api_key: k}}\n";
+    let maof = crate::Maof::builder(Config::parse(text).unwrap()).in_memory().build().await.unwrap();
+    let agents: Vec<_> =
+        maof.agents(&maof_core::Principal::local()).iter().map(|agent| agent.name.to_string()).collect();
+    assert_eq!(agents, ["finbert", "coder"]);
+}
+
+#[test]
+fn the_page_of_providers_tells_every_profile_and_its_examples_are_right() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/providers.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for profile in maof_providers::Profile::ALL {
+        assert!(page.contains(&format!("`{}`", profile.name)), "{} is not told", profile.name);
+    }
+    let examples = page.split("```yaml\n").skip(1).filter_map(|after| after.split_once("```"));
+    let mut checked = 0;
+    for (example, _) in examples {
+        // Variables stand for themselves.
+        let mut pieces = example.split("${");
+        let first = pieces.next().map(str::to_owned);
+        let given: String = first.into_iter().chain(pieces.map(|piece| piece.replacen('}', "", 1))).collect();
+        let config = Config::parse(&given).unwrap_or_else(|e| panic!("{e} in\n{given}"));
+        assert!(!config.endpoints.is_empty(), "{given}");
+        checked += 1;
+    }
+    assert_eq!(checked, 7, "examples");
+}
