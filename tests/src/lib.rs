@@ -5,3 +5,4 @@ pub mod crash;
 pub mod fuzz;
 pub mod house;
 pub mod served;
+pub mod spoken;

@@ -3,9 +3,11 @@
 //! dialect keeps it verbatim for a provider of another. (What providers sign with is base64, which has no colon.)
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use memchr::memmem::Finder;
 
 /// Every dialect that has such things.
 const DIALECTS: [&str; 4] = ["openai", "openai_responses", "anthropic", "gemini"];
@@ -47,9 +49,58 @@ pub(crate) fn seal_base64(dialect: &str, came: &str) -> String {
     other.unwrap_or_else(|| seal(dialect, came))
 }
 
+/// What the values of such fields begin with, as they stand in a body: plain, and in base64 (those of its letters
+/// that follow from the name alone).
+static BEGUN: LazyLock<Vec<(&str, Finder<'static>)>> = LazyLock::new(|| {
+    let begun = DIALECTS.into_iter().flat_map(|name| {
+        let mark = format!("{name}:");
+        let encoded = STANDARD.encode(&mark);
+        let certain = &encoded[..mark.len() * 8 / 6];
+        [format!("\"{mark}"), format!("\"{certain}")].map(|text| (name, Finder::new(&text).into_owned()))
+    });
+    begun.collect()
+});
+
+/// The fields that carry such things.
+const FIELDS: [&str; 5] = ["signature", "data", "encrypted_content", "thoughtSignature", "thought_signature"];
+
+/// Whether a caller's request in `dialect` carries what a provider of another dialect has sealed: it cannot go to an
+/// upstream as it came.
+pub(crate) fn carries_anothers(dialect: &str, body: &[u8]) -> bool {
+    let others = BEGUN.iter().filter(|(name, _)| *name != dialect);
+    others.into_iter().any(|(_, begun)| begun.find_iter(body).any(|at| is_value_of_field(&body[..at])))
+}
+
+/// Whether what follows is the value of one of the fields.
+fn is_value_of_field(before: &[u8]) -> bool {
+    let name = before.trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+    let name = name.and_then(|name| name.strip_suffix(b"\""));
+    name.is_some_and(|name| {
+        FIELDS
+            .iter()
+            .any(|field| name.strip_suffix(field.as_bytes()).is_some_and(|rest| rest.ends_with(b"\"")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn anothers_seal_is_seen_in_a_body() {
+        let check = |dialect: &str, body: &str, expect: bool| {
+            assert_eq!(carries_anothers(dialect, body.as_bytes()), expect, "{dialect}: {body}");
+        };
+        check("anthropic", r#"{"signature":"anthropic:Eq=="}"#, false);
+        check("anthropic", r#"{"signature" : "gemini:Eq=="}"#, true);
+        check("anthropic", r#"{"text":"gemini:Eq=="}"#, false);
+        check("anthropic", r#"{"text":"\"signature\":\"gemini:\""}"#, false);
+        check("openai_responses", r#"[{"encrypted_content":"openai:x"}]"#, true);
+        check("openai", r#"{"encrypted_content":"openai_responses:x"}"#, true);
+        let told = told_base64("gemini", "openai_responses:abc");
+        check("gemini", &format!(r#"{{"thoughtSignature":"{told}"}}"#), true);
+        check("gemini", r#"{"thoughtSignature":"Cq8="}"#, false);
+    }
 
     #[test]
     fn what_is_sealed_goes_back_only_to_its_own_dialect() {

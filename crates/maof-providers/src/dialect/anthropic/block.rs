@@ -29,7 +29,7 @@ pub(super) fn decode(
         Some("text") => return text(&object),
         Some("thinking") => object.text("thinking").map(|text| Part::Reasoning {
             text,
-            signature: object.text("signature").filter(|s| !s.is_empty()),
+            signature: object.text("signature").filter(|s| !s.is_empty()).map(|s| seal(NAME, &s)),
         }),
         Some("redacted_thinking") => {
             object.text("data").map(|data| Part::Redacted { data: seal(NAME, &data) })
@@ -114,7 +114,12 @@ pub(super) fn encode(parts: &[Part], manner: Manner, at: &str, gate: &mut Gate) 
                     continue;
                 }
             },
-            Part::ToolCall(call) => tool_use(call, at, gate)?,
+            Part::ToolCall(call) => {
+                // A call has no place for a signature here; who gave it knows it ahead of the call.
+                let signature = call.signature.as_ref().filter(|_| told);
+                blocks.extend(signature.map(|data| json!({"type": "redacted_thinking", "data": data})));
+                tool_use(call, at, gate)?
+            }
             Part::Image { url, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
                     gate.without(format!("{at}.content[{place}].detail"));

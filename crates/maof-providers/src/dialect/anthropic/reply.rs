@@ -62,7 +62,8 @@ pub(super) struct Frames {
     /// Blocks that have begun.
     blocks: usize,
     open: Option<Kind>,
-    /// The block of each tool call. They stay open until the end, because calls may come interleaved.
+    /// The block of each tool call. The next block ends it, as readers expect; what a provider that interleaves its
+    /// calls adds later still goes to the block by its number.
     calls: Vec<Option<usize>>,
     finish: Option<Finish>,
     usage: Usage,
@@ -75,6 +76,7 @@ pub(super) struct Frames {
 enum Kind {
     Text,
     Thinking,
+    Call,
 }
 
 impl Encoder for Frames {
@@ -98,9 +100,6 @@ impl Encoder for Frames {
         }
         self.begin(out);
         self.close(out);
-        for block in std::mem::take(&mut self.calls).into_iter().flatten() {
-            write("content_block_stop", &json!({"type": "content_block_stop", "index": block}), out);
-        }
         let finish = self.finish.take().unwrap_or(Finish::Stop);
         let delta = json!({"stop_reason": wire::stop_word(&finish), "stop_sequence": null});
         let usage = wire::counts(&self.usage);
@@ -153,7 +152,8 @@ impl Frames {
             }
             Delta::Part { choice: 0, part } => self.part(part, out),
             Delta::Next { choice: 0 } => self.close(out),
-            Delta::ToolCall { choice: 0, index, id, name, arguments, .. } => {
+            Delta::ToolCall { choice: 0, index, id, name, arguments, signature } => {
+                self.signed(signature.as_ref(), out);
                 self.call(*index, id.as_deref(), name.as_deref(), arguments, out);
             }
             Delta::Finish { choice: 0, reason } => self.finish = Some(reason.clone()),
@@ -194,8 +194,8 @@ impl Frames {
         if self.open != Some(kind) {
             self.close(out);
             let block = match kind {
-                Kind::Text => json!({"type": "text", "text": ""}),
                 Kind::Thinking => json!({"type": "thinking", "thinking": "", "signature": ""}),
+                _ => json!({"type": "text", "text": ""}),
             };
             self.start(block, out);
             self.open = Some(kind);
@@ -210,12 +210,20 @@ impl Frames {
         }
         if let Part::ToolCall(call) = part {
             let index = self.calls.len() as u32;
+            self.signed(call.signature.as_ref(), out);
             return self.call(index, Some(&call.id), Some(&call.name), &call.arguments, out);
         }
         self.close(out);
         for block in blocks_of(std::slice::from_ref(part), true).unwrap_or_default() {
             let index = self.start(block, out);
             write("content_block_stop", &json!({"type": "content_block_stop", "index": index}), out);
+        }
+    }
+
+    /// Tells a call's signature ahead of the call, which has no place for it.
+    fn signed(&mut self, signature: Option<&String>, out: &mut Vec<u8>) {
+        if let Some(data) = signature {
+            self.part(&Part::Redacted { data: data.clone() }, out);
         }
     }
 
@@ -231,7 +239,7 @@ impl Frames {
                 self.close(out);
                 let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
                 let block = self.start(json!({"type": "tool_use", "id": id, "name": name, "input": {}}), out);
-                self.calls[at] = Some(block);
+                (self.calls[at], self.open) = (Some(block), Some(Kind::Call));
                 block
             }
         };

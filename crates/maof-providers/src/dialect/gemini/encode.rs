@@ -12,7 +12,7 @@ use super::part;
 use super::wire::{NAME, get};
 use crate::dialect::field::object;
 use crate::dialect::gate::{Gate, is_foreign};
-use crate::dialect::thinking;
+use crate::dialect::{sealed, thinking};
 
 pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
     let verb = match call.operation() {
@@ -23,7 +23,7 @@ pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
     };
     let path = format!("/models/{}:{verb}", ask.model);
     match (&call.body, call.operation()) {
-        (Body::Wire(wire), operation) if wire.dialect.name() == NAME && operation != Operation::Embed => {
+        (Body::Wire(wire), operation) if passes(wire) && operation != Operation::Embed => {
             Ok(Outgoing::json(path, patched(wire, call)?))
         }
         (body, Operation::Embed) => Ok(Outgoing::json(path, embed(&*body.embed()?, ask.model))),
@@ -37,6 +37,11 @@ pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
             Ok(Outgoing { dropped: gate.dropped(), ..Outgoing::json(path, written.to_string()) })
         }
     }
+}
+
+/// Whether a caller's own bytes can go to an upstream.
+fn passes(wire: &Wire) -> bool {
+    wire.dialect.name() == NAME && !sealed::carries_anothers(NAME, &wire.bytes)
 }
 
 /// The caller's bytes, but for the agent's instructions.

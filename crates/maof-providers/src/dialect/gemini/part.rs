@@ -72,17 +72,26 @@ pub(super) fn encode(
         true => Some(sealed::told_base64(NAME, kept)),
         false => sealed::open(NAME, kept).map(Cow::Borrowed),
     };
+    let mut ahead = None;
     let mut out: Vec<Value> = Vec::with_capacity(parts.len());
     for (place, part) in parts.iter().enumerate() {
         let part = match part {
             Part::Text { text } | Part::Refusal { text } => json!({"text": text}),
+            // What a door without a place for it told ahead of the call.
+            Part::Redacted { data: kept } | Part::Reasoning { signature: Some(kept), text: _ }
+                if !told && is_lone(part) && unsigned(parts.get(place + 1)).is_some() =>
+            {
+                ahead = read(kept);
+                continue;
+            }
             // A signature that stands alone belongs to what is before it.
             Part::Reasoning { text, signature: Some(kept) } if text.is_empty() => {
-                let last = out.last_mut().filter(|last| last.get("thoughtSignature").is_none());
-                if let (Some(last), Some(signature)) = (last, read(kept)) {
+                let Some(signature) = read(kept) else { continue };
+                if let Some(last) = out.last_mut().filter(|last| last.get("thoughtSignature").is_none()) {
                     last["thoughtSignature"] = signature.into();
+                    continue;
                 }
-                continue;
+                json!({"text": "", "thoughtSignature": signature})
             }
             Part::Reasoning { text, signature } => match signature.as_deref().map(read) {
                 // Another provider's thoughts are told to callers, and not sent to Google.
@@ -99,7 +108,9 @@ pub(super) fn encode(
                 gate.without(format!("{at}.parts[{place}] (reasoning of another provider)"));
                 continue;
             }
-            Part::ToolCall(call) => function_call(call, call.signature.as_deref().and_then(read)),
+            Part::ToolCall(call) => {
+                function_call(call, call.signature.as_deref().and_then(read).or_else(|| ahead.take()))
+            }
             Part::Image { url, detail } => {
                 if detail.as_deref().is_some_and(|detail| detail != "auto") {
                     gate.without(format!("{at}.parts[{place}].detail"));
@@ -117,6 +128,22 @@ pub(super) fn encode(
         out.push(part);
     }
     Ok(out)
+}
+
+/// A signature without a thought.
+fn is_lone(part: &Part) -> bool {
+    match part {
+        Part::Reasoning { text, .. } => text.is_empty(),
+        part => matches!(part, Part::Redacted { .. }),
+    }
+}
+
+/// A call that bears no signature of its own.
+fn unsigned(part: Option<&Part>) -> Option<&ToolCall> {
+    match part {
+        Some(Part::ToolCall(call)) if call.signature.is_none() => Some(call),
+        _ => None,
+    }
 }
 
 fn function_call(call: &ToolCall, signature: Option<Cow<'_, str>>) -> Value {

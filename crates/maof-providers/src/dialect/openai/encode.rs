@@ -13,7 +13,7 @@ use super::wire::NAME;
 use super::{OpenAi, media, wire};
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::{Object, quoted};
-use crate::dialect::thinking;
+use crate::dialect::{sealed, thinking};
 
 pub(super) fn encode(call: &Call, ask: Ask<'_>, dialect: &OpenAi) -> Result<Outgoing> {
     let gate = Gate::new(NAME, ask.unsupported);
@@ -24,7 +24,7 @@ pub(super) fn encode(call: &Call, ask: Ask<'_>, dialect: &OpenAi) -> Result<Outg
         (_, Operation::CountTokens) => {
             Err(Error::invalid_request("the upstream that was chosen has no request that counts tokens"))
         }
-        (Body::Wire(wire), operation) if wire.dialect.name() == NAME => {
+        (Body::Wire(wire), operation) if passes(wire) => {
             let mut outgoing = Outgoing::json(path(operation), patched(wire, call, ask.model)?);
             outgoing.headers.clone_from(&wire.headers);
             Ok(outgoing)
@@ -41,6 +41,11 @@ const fn path(operation: Operation) -> &'static str {
         Operation::Embed => "/embeddings",
         _ => "/chat/completions",
     }
+}
+
+/// Whether a caller's own bytes can go to an upstream.
+fn passes(wire: &Wire) -> bool {
+    wire.dialect.name() == NAME && !sealed::carries_anothers(NAME, &wire.bytes)
 }
 
 /// The caller's bytes, but for the model's name, usage in streams, and the agent's instructions.

@@ -180,7 +180,7 @@ pub(super) fn encode(message: &Message, manner: Manner, at: &str, gate: &mut Gat
     }
     Ok(wire::Message {
         role: Some(wire::role_word(message.speaker).to_owned()),
-        content: encode_content(&content, message.speaker),
+        content: encode_content(&content, message, told),
         refusal,
         reasoning_content: (!reasoning.is_empty()).then_some(reasoning),
         tool_calls: (!calls.is_empty()).then(|| calls.into()),
@@ -207,11 +207,15 @@ pub(super) fn details(thoughts: &[&Part]) -> Option<Value> {
     sealed.then(|| thoughts.iter().map(detail).collect())
 }
 
-fn encode_content(parts: &[&Part], speaker: Speaker) -> Option<Content> {
+/// An answer's texts are one text for its caller; an upstream is told of parts.
+fn encode_content(parts: &[&Part], message: &Message, told: bool) -> Option<Content> {
     match parts {
-        [] if speaker == Speaker::Assistant => None,
+        [] if message.speaker == Speaker::Assistant => None,
         [] => Some(Content::Text(String::new())),
         [Part::Text { text }] => Some(Content::Text(text.clone())),
+        several if told && several.iter().all(|part| matches!(part, Part::Text { .. })) => {
+            Some(Content::Text(message.plain_text()))
+        }
         several => Some(Content::Parts(several.iter().map(|part| encode_part(part)).collect())),
     }
 }

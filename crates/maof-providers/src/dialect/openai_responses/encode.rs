@@ -13,7 +13,7 @@ use super::wire::NAME;
 use crate::dialect::field::object;
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::quoted;
-use crate::dialect::thinking;
+use crate::dialect::{sealed, thinking};
 
 pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
     let operation = call.operation();
@@ -22,7 +22,7 @@ pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
         return Err(Error::invalid_request(why));
     }
     match &call.body {
-        Body::Wire(wire) if wire.dialect.name() == NAME => {
+        Body::Wire(wire) if passes(wire) => {
             let mut outgoing = Outgoing::json("/responses", patched(wire, call, ask.model)?);
             outgoing.headers.clone_from(&wire.headers);
             Ok(outgoing)
@@ -33,6 +33,11 @@ pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
             Ok(Outgoing { dropped: gate.dropped(), ..Outgoing::json("/responses", body.to_string()) })
         }
     }
+}
+
+/// Whether a caller's own bytes can go to an upstream.
+fn passes(wire: &Wire) -> bool {
+    wire.dialect.name() == NAME && !sealed::carries_anothers(NAME, &wire.bytes)
 }
 
 /// The caller's bytes, but for the model's name and the agent's instructions.

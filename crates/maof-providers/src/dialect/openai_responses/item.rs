@@ -118,7 +118,11 @@ pub(super) fn encode(message: &Message, manner: Manner, at: &str, gate: &mut Gat
                 continue;
             }
             Part::Other { value } if !foreign => value.clone(),
-            Part::ToolCall(call) => function_call(call, told),
+            Part::ToolCall(call) => {
+                flush(&mut said, message, &mut items);
+                items.extend(call.signature.as_ref().filter(|_| told).map(|kept| sealed_item(kept)));
+                function_call(call, told)
+            }
             Part::Reasoning { text, signature } => match thought(text, signature.as_deref(), told) {
                 Some(item) => item,
                 None => {
@@ -126,9 +130,7 @@ pub(super) fn encode(message: &Message, manner: Manner, at: &str, gate: &mut Gat
                     continue;
                 }
             },
-            Part::Redacted { data } if told => json!({
-                "type": "reasoning", "summary": [], "encrypted_content": sealed::told(NAME, data),
-            }),
+            Part::Redacted { data } if told => sealed_item(data),
             Part::Redacted { .. } => {
                 gate.without(format!("{at}.content[{place}] (reasoning of another provider)"));
                 continue;
@@ -183,6 +185,12 @@ fn annotate(said: &mut [Value], annotation: Value) {
             annotations.push(annotation);
         }
     }
+}
+
+/// What a caller keeps without reading it: a thought that is not shown, or what a call was signed with, for which
+/// the call has no place.
+pub(super) fn sealed_item(kept: &str) -> Value {
+    json!({"type": "reasoning", "summary": [], "encrypted_content": sealed::told(NAME, kept)})
 }
 
 fn function_call(call: &ToolCall, told: bool) -> Value {

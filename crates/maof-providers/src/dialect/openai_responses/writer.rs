@@ -17,7 +17,8 @@ pub(super) struct Events {
     /// The items so far, as the response tells them in the end.
     items: Vec<Value>,
     open: Option<Open>,
-    /// The items of tool calls, which stay open until the end, because calls may come interleaved.
+    /// The items of tool calls. The next item ends one, as readers expect; what a provider that interleaves its calls
+    /// adds later still goes to the item by its number, and stands in the response that is told in the end.
     calls: Vec<Option<usize>>,
     finish: Option<Finish>,
     usage: Usage,
@@ -36,6 +37,7 @@ enum Kind {
     Text,
     Refusal,
     Thought,
+    Call,
 }
 
 impl Encoder for Events {
@@ -55,13 +57,6 @@ impl Encoder for Events {
         }
         self.begin(out);
         self.close(out);
-        for at in std::mem::take(&mut self.calls).into_iter().flatten() {
-            let arguments = self.items[at]["arguments"].clone();
-            let id = self.items[at]["id"].clone();
-            let done = json!({"item_id": id, "output_index": at, "arguments": arguments});
-            self.write("response.function_call_arguments.done", done, out);
-            self.done(at, out);
-        }
         let (status, incomplete) = wire::status_of(self.finish.as_ref());
         let mut response = opening(&self.call, &self.envelope);
         response["status"] = status.into();
@@ -121,7 +116,8 @@ impl Events {
             }
             Delta::Part { choice: 0, part } => self.part(part, out),
             Delta::Next { choice: 0 } => self.close(out),
-            Delta::ToolCall { choice: 0, index, id, name, arguments, .. } => {
+            Delta::ToolCall { choice: 0, index, id, name, arguments, signature } => {
+                self.sealed(signature.as_ref(), out);
                 self.call(*index, id.as_deref(), name.as_deref(), arguments, out);
             }
             Delta::Finish { choice: 0, reason } => self.finish = Some(reason.clone()),
@@ -197,6 +193,12 @@ impl Events {
     fn close(&mut self, out: &mut Vec<u8>) {
         let Some(Open { kind, text, signature }) = self.open.take() else { return };
         let at = self.items.len().saturating_sub(1);
+        if kind == Kind::Call {
+            let item = &self.items[at];
+            let done = json!({"item_id": item["id"], "output_index": at, "arguments": item["arguments"]});
+            self.write("response.function_call_arguments.done", done, out);
+            return self.done(at, out);
+        }
         let (name, index) = names(kind);
         let field = if kind == Kind::Refusal { "refusal" } else { "text" };
         let mut done = json!({"item_id": self.items[at]["id"], "output_index": at});
@@ -229,16 +231,20 @@ impl Events {
             Part::Text { text } => self.say(Kind::Text, text, out),
             Part::ToolCall(call) => {
                 let index = self.calls.len() as u32;
+                self.sealed(call.signature.as_ref(), out);
                 self.call(index, Some(&call.id), Some(&call.name), &call.arguments, out);
             }
-            Part::Redacted { data } => {
-                self.close(out);
-                let at =
-                    self.add(json!({"type": "reasoning", "summary": [], "encrypted_content": data}), out);
-                self.done(at, out);
-            }
+            Part::Redacted { data } => self.sealed(Some(data), out),
             // What only another dialect knows has no words here.
             _ => {}
+        }
+    }
+
+    fn sealed(&mut self, kept: Option<&String>, out: &mut Vec<u8>) {
+        if let Some(kept) = kept {
+            self.close(out);
+            let at = self.add(item::sealed_item(kept), out);
+            self.done(at, out);
         }
     }
 
@@ -256,6 +262,7 @@ impl Events {
                 let item = json!({"type": "function_call", "call_id": id, "name": name, "arguments": ""});
                 let at = self.add(item, out);
                 self.calls[index] = Some(at);
+                self.open = Some(Open { kind: Kind::Call, text: String::new(), signature: String::new() });
                 at
             }
         };
@@ -280,16 +287,16 @@ impl Events {
 /// The event's name, and what its place in the item is called.
 const fn names(kind: Kind) -> (&'static str, &'static str) {
     match kind {
-        Kind::Text => ("output_text", "content_index"),
         Kind::Refusal => ("refusal", "content_index"),
         Kind::Thought => ("reasoning_summary_text", "summary_index"),
+        _ => ("output_text", "content_index"),
     }
 }
 
 fn part_of(kind: Kind, text: &str) -> Value {
     match kind {
-        Kind::Text => json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}),
         Kind::Refusal => json!({"type": "refusal", "refusal": text}),
         Kind::Thought => json!({"type": "summary_text", "text": text}),
+        _ => json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []}),
     }
 }
