@@ -63,6 +63,12 @@ impl Upstream for Stability {
         if made.finish_reason.as_deref() == Some("CONTENT_FILTERED") {
             return Err(filtered("the picture that was made was held back by Stability's content filter"));
         }
+        if made.finish_reason.as_deref() == Some("ERROR") {
+            let why = "Stability could not make the picture";
+            return Err(Error::new(ErrorKind::Unavailable, why)
+                .origin_is(Origin::Provider)
+                .retry_is(Retry::Here));
+        }
         let image = made.image.filter(|image| !image.is_empty());
         let image = image.ok_or_else(|| malformed("there is no picture"))?;
         let format = match call.body.typed()? {

@@ -35,20 +35,23 @@ fn written(body: &Value) -> ChatAnswer {
     if let Some(classes) = classes(body) {
         return ChatAnswer::text(classes.to_string());
     }
-    let text = |value: &Value| TEXTS.iter().find_map(|name| value[*name].as_str().map(str::to_owned));
     let items = body.as_array().map_or_else(|| std::slice::from_ref(body), Vec::as_slice);
-    let texts: Option<Vec<String>> = items.iter().map(text).collect();
-    match texts {
-        Some(texts) if !texts.is_empty() => {
-            ChatAnswer { choices: texts.into_iter().map(choice).collect(), ..ChatAnswer::default() }
-        }
+    let choices: Option<Vec<Choice>> = items.iter().map(choice).collect();
+    match choices {
+        Some(choices) if !choices.is_empty() => ChatAnswer { choices, ..ChatAnswer::default() },
         _ => ChatAnswer::text(body.to_string()),
     }
 }
 
-fn choice(text: String) -> Choice {
+fn choice(item: &Value) -> Option<Choice> {
+    let text = TEXTS.iter().find_map(|name| item[*name].as_str())?;
+    // Text generation says why it stopped, where a caller asks for `parameters.details`.
+    let finish = match item["details"]["finish_reason"].as_str() {
+        Some("length") => Finish::Length,
+        _ => Finish::Stop,
+    };
     let message = Message::text(Speaker::Assistant, text);
-    Choice { message, finish: Some(Finish::Stop), rest: Map::new() }
+    Some(Choice { message, finish: Some(finish), rest: Map::new() })
 }
 
 #[derive(Deserialize)]

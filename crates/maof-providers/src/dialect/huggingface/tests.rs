@@ -6,7 +6,8 @@ use std::sync::Arc;
 use maof_core::media::{ImageRequest, TranscribeRequest};
 use maof_core::{
     Answer, Body, Call, Card, ChatRequest, Dialect as _, EmbedRequest, Endpoint as _, Envelope, Error,
-    ErrorKind, Incoming, Message, Name, Operation, Reply, Response, Result, Speaker, Tariff, Timestamp, Unit,
+    ErrorKind, Finish, Incoming, Message, Name, Operation, Reply, Response, Result, Speaker, Tariff,
+    Timestamp, Unit,
 };
 use maof_testkit::FakeClock;
 use maof_testkit::endpoint::call;
@@ -88,6 +89,21 @@ async fn each_task_of_text_is_understood_by_the_shape_of_its_answer() {
     // fill-mask, which has no shape of its own here
     check(r#"[{"score": 1.0, "sequence": "a"}]"#, r#"[{"score":1.0,"sequence":"a"}]"#).await;
     check("[]", "[]").await;
+}
+
+#[tokio::test]
+async fn text_generation_says_why_it_stopped_where_it_is_asked_for_details() {
+    // The members of `TextGenerationOutput` in the npm package `@huggingface/tasks` 0.21.54.
+    let check = async |reason: &str, expect: Finish| {
+        let details = json!({"finish_reason": reason, "generated_tokens": 2, "prefill": [], "tokens": []});
+        let body = json!([{"generated_text": "And I", "details": details}]).to_string();
+        let (response, _) = answered(call("I like you."), JSON, body).await;
+        let Ok(Answer::Chat(chat)) = response.answer() else { panic!("a chat") };
+        assert_eq!(chat.choices[0].finish, Some(expect), "{reason}");
+    };
+    check("length", Finish::Length).await;
+    check("eos_token", Finish::Stop).await;
+    check("stop_sequence", Finish::Stop).await;
 }
 
 #[tokio::test]

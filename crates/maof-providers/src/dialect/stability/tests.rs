@@ -140,7 +140,9 @@ async fn filters_and_failures_are_told_apart() {
     };
     let filtered = r#"{"image": "iVBORw0KGgo=", "finish_reason": "CONTENT_FILTERED", "seed": 1}"#;
     check(200, filtered, ErrorKind::ContentFiltered, Retry::Never).await;
-    // The name of this error was not looked up anew.
+    let failed = r#"{"image": "", "finish_reason": "ERROR", "seed": 1}"#;
+    check(200, failed, ErrorKind::Unavailable, Retry::Here).await;
+    // Stability's own answer to a prompt that is not allowed; the npm package `stability-ai` 0.7.0 tells a 403 the same.
     let flagged = r#"{"id": "a1", "name": "content_moderation", "errors": ["Your request was flagged"]}"#;
     check(403, flagged, ErrorKind::ContentFiltered, Retry::Never).await;
     let bad = r#"{"id": "a1", "name": "bad_request", "errors": ["some-field: is required"]}"#;
