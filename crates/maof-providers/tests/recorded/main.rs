@@ -17,6 +17,7 @@ mod anthropic;
 mod gemini;
 mod openai;
 mod responses;
+mod second_opinion;
 
 /// Fails where the recordings are there but what is looked for is not.
 fn enough<T>(seen: usize, least: usize, all: &[T]) {
