@@ -107,6 +107,22 @@ async fn bad_input_is_refused_by_field_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_may_be_an_agent_an_endpoint_or_an_alias() {
+    let server = Server::start("aliases: {gpt-4o: lexicon, other: local/bayes}").await;
+    for model in ["lexicon", "local/bayes", "gpt-4o", "other"] {
+        let body = json!({"model": model, "messages": [{"role": "user", "content": "good"}]});
+        let (status, answer) = json_of(server.post("/v1/chat/completions", &body)).await;
+        assert_eq!(status, StatusCode::OK, "{model}: {answer}");
+    }
+    let (_, models) = json_of(server.get("/v1/models")).await;
+    let ids: Vec<_> = models["data"].as_array().unwrap().iter().filter_map(|m| m["id"].as_str()).collect();
+    assert!(ids.contains(&"gpt-4o") && ids.contains(&"other"), "{ids:?}");
+    let body = json!({"model": "gpt-5", "messages": [{"role": "user", "content": "good"}]});
+    let (status, error) = json_of(server.post("/v1/chat/completions", &body)).await;
+    assert_eq!((status, &error["error"]["code"]), (StatusCode::NOT_FOUND, &json!("model_not_found")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn local_agents_answer_the_openai_door_whole_and_streamed() {
     let server = Server::start("").await;
     let mut ask =

@@ -1,5 +1,6 @@
 //! Builds a MAOF from its configuration: the one place where everything meets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maof_core::{
@@ -179,6 +180,7 @@ impl Builder {
                 clock: self.clock,
                 ids: self.ids,
                 agents,
+                aliases: aliases(&config, &endpoints),
                 endpoints: endpoints.iter().map(|e| owned(e.card())).collect(),
                 workflows: Default::default(),
                 _guard: closing.clone().drop_guard(),
@@ -255,6 +257,16 @@ fn tell_first_key(key: &str, path: &std::path::Path) {
 
 fn owned(card: &Card) -> (Name, Name) {
     (card.name.clone(), card.provider.clone())
+}
+
+/// The configured aliases; what stands for `provider/model` stands for the endpoint.
+fn aliases(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> BTreeMap<Name, Name> {
+    let of = |model: &Name| {
+        let mut cards = endpoints.iter().map(|endpoint| endpoint.card());
+        let found = cards.find(|card| format!("{}/{}", card.provider, card.model) == model.as_str());
+        found.map_or_else(|| model.clone(), |card| card.name.clone())
+    };
+    config.aliases.iter().map(|(alias, model)| (alias.clone(), of(model))).collect()
 }
 
 fn registry(

@@ -1,6 +1,6 @@
 //! The handle: both doors, and what can be asked of a running MAOF.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) started: Timestamp,
     pub(crate) agents: Vec<AgentInfo>,
+    /// Agents and endpoints by the further names that callers may give.
+    pub(crate) aliases: BTreeMap<Name, Name>,
     /// Endpoints by name and provider, for lists of models.
     pub(crate) endpoints: Vec<(Name, Name)>,
     /// Workflows by the type of task that they serve.
@@ -113,8 +115,12 @@ impl Maof {
 
     // The gateway door.
 
-    /// A call with an id and the configured total deadline.
+    /// A call with an id and the configured total deadline. An alias becomes the name that it stands for.
     pub fn new_call(&self, target: Target, principal: Arc<Principal>, body: Body) -> Call {
+        let target = match target {
+            Target::Name(name) => Target::Name(self.inner.aliases.get(&name).cloned().unwrap_or(name)),
+            other => other,
+        };
         let id = CallId::from_uuid(self.inner.ids.next());
         let mut call = Call::new(id, target, principal, body);
         let total = Duration::from_millis(self.inner.config.resilience.timeout.total_ms);
@@ -320,7 +326,7 @@ impl Maof {
         allowed.cloned().collect()
     }
 
-    /// Names that a principal may give as a model, each with its owner: agents, then endpoints.
+    /// Names that a principal may give as a model, each with its owner: agents, then endpoints, then aliases of these.
     pub fn models(&self, principal: &Principal) -> Vec<(Name, Name)> {
         let owner = |name: &Name| {
             let of = self.inner.endpoints.iter().find(|(e, _)| e == name);
@@ -334,6 +340,12 @@ impl Maof {
             }
         }
         models.retain(|(name, _)| principal.grant.allows(name.as_str()));
+        let aliases = self.inner.aliases.iter().filter_map(|(alias, stands_for)| {
+            let (_, owner) = models.iter().find(|(name, _)| name == stands_for)?;
+            Some((alias.clone(), owner.clone()))
+        });
+        let aliases: Vec<_> = aliases.collect();
+        models.extend(aliases);
         models
     }
 

@@ -36,6 +36,7 @@ impl Config {
         let complete = self.clone().complete();
         complete.check_endpoints()?;
         complete.check_agents()?;
+        complete.check_aliases()?;
         complete.check_routing()?;
         complete.check_budgets()?;
         let names: Vec<&Name> = complete.agents.iter().map(|a| &a.name).collect();
@@ -99,6 +100,30 @@ impl Config {
                 Err(Error::invalid_request(why).param(at("name")))
             }
         }
+    }
+
+    fn check_aliases(&self) -> Result<()> {
+        let mut models: Vec<String> = self.agents.iter().map(|agent| agent.name.to_string()).collect();
+        for endpoint in &self.endpoints {
+            models.push(endpoint.name.to_string());
+            models.extend(match (&endpoint.provider, &endpoint.model, &endpoint.local) {
+                (Some(provider), Some(model), _) => Some(format!("{provider}/{model}")),
+                (_, _, Some(local)) => Some(format!("local/{local}")),
+                _ => None,
+            });
+        }
+        for (alias, model) in &self.aliases {
+            let at = format!("aliases.{alias}");
+            if models.iter().any(|known| known == alias.as_str()) {
+                let why = "an agent or an endpoint has this name; give the alias another";
+                return Err(Error::invalid_request(why).param(at));
+            }
+            if !models.iter().any(|known| known == model.as_str()) {
+                let known = models.iter().map(String::as_str);
+                return Err(unknown("agent or endpoint", model.as_str(), known, at));
+            }
+        }
+        Ok(())
     }
 
     fn check_agents(&self) -> Result<()> {

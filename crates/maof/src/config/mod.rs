@@ -37,6 +37,10 @@ pub struct Config {
     pub endpoints: Vec<EndpointConfig>,
     /// Agents, most preferred first. Default: one for every endpoint.
     pub agents: Vec<AgentConfig>,
+    /// Further names that callers may give as a model, each with the agent, the endpoint or the `provider/model` that it
+    /// stands for; an alias of an alias is refused. Default: none.
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub aliases: BTreeMap<Name, Name>,
     /// Who answers what.
     pub routing: maof_router::Config,
     /// What may be spent.
@@ -161,6 +165,7 @@ impl Default for Config {
             providers: BTreeMap::new(),
             endpoints: Vec::new(),
             agents: Vec::new(),
+            aliases: BTreeMap::new(),
             routing: maof_router::Config::default(),
             budgets: Vec::new(),
             workflows: Vec::new(),

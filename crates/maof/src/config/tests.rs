@@ -78,3 +78,18 @@ fn the_page_of_providers_tells_every_profile_and_its_examples_are_right() {
     }
     assert_eq!(checked, 7, "examples");
 }
+
+#[test]
+fn an_alias_stands_for_a_model_that_is_there() {
+    let check = |aliases: &str, expect: Option<&str>| {
+        let config = "providers: {p: {profile: ollama}}\nendpoints: [{name: e, provider: p, model: m}]\n\
+                      agents: [{name: a, endpoints: [e]}]\n";
+        let field = Config::parse(&format!("{config}aliases: {aliases}")).err();
+        assert_eq!(field.and_then(|e| e.field().map(str::to_owned)).as_deref(), expect, "{aliases}");
+    };
+    check("{gpt-4o: a, fast: e, other: p/m}", None);
+    check("{fast: nobody}", Some("aliases.fast"));
+    check("{fast: e, faster: fast}", Some("aliases.faster"));
+    check("{e: a}", Some("aliases.e"));
+    check("{p/m: a}", Some("aliases.p/m"));
+}
