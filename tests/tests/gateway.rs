@@ -133,8 +133,12 @@ impl Door {
 }
 
 async fn server(script: Script) -> (Server, Upstream) {
+    served(script, "").await
+}
+
+async fn served(script: Script, more: &str) -> (Server, Upstream) {
     let upstream = Upstream::start(script).await;
-    let mut config = String::from("resilience: {retry: {max_attempts: 1}}\nproviders:\n");
+    let mut config = format!("{more}\nresilience: {{retry: {{max_attempts: 1}}}}\nproviders:\n");
     let origin = upstream.origin();
     for (name, profile, path) in UPSTREAMS {
         config += &format!("  {name}: {{profile: {profile}, base_url: '{origin}{path}', api_key: k}}\n");
@@ -212,6 +216,38 @@ async fn a_caller_who_leaves_takes_the_upstream_along() {
                 .await
                 .unwrap();
         }
+    }
+}
+
+/// Asks at the chat door, and leaves before the answer's end.
+async fn leave(server: &Server, stream: bool) {
+    let body = Door::Chat.body("chat", "hello", stream, false);
+    let asked = server.post(&Door::Chat.path("chat", stream), &body).send();
+    let _ =
+        tokio::time::timeout(Duration::from_millis(100), async { asked.await.unwrap().bytes().await }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_be_drained_without_its_caller_within_a_bound() {
+    let policy = |ms: u32| format!("server: {{on_disconnect: drain, drain_ms: {ms}}}");
+    for stream in [false, true] {
+        let (first, script) = match stream {
+            true => (
+                "streamed",
+                Script::any([Act::Drip { frames: 6, ms: 60 }, Act::Drip { frames: 400, ms: 60 }]),
+            ),
+            false => ("whole", Script::any([Act::Delay(400), Act::Hang])),
+        };
+        let (server, upstream) = served(script.clone(), &policy(20_000)).await;
+        leave(&server, stream).await;
+        let stats = upstream.until(|stats| stats.open == 0 && stats.requests == 1).await;
+        assert_eq!((stats.finished, stats.aborted), (1, 0), "{first}: it was let finish");
+
+        let (server, upstream) = served(script, &policy(200)).await;
+        leave(&server, stream).await;
+        leave(&server, stream).await;
+        let stats = upstream.until(|stats| stats.open == 0 && stats.requests == 2).await;
+        assert!(stats.aborted >= 1, "{first}: but not for ever");
     }
 }
 

@@ -11,12 +11,16 @@ use futures::Stream;
 use maof_core::{Encoder, ReplyStream};
 use tokio::time::Sleep;
 
+use crate::departure::Drain;
+
 /// One write to the socket carries at most about this many bytes.
 const FULL: usize = 16 << 10;
 
-/// A reply's events in the bytes of the caller's dialect. Dropping it aborts the upstream.
+/// A reply's events in the bytes of the caller's dialect. Dropping it aborts the upstream, unless the rest is to be drained.
 struct Frames {
-    events: ReplyStream,
+    /// Taken when it is dropped before its end, to be read elsewhere.
+    events: Option<ReplyStream>,
+    drain: Drain,
     encoder: Box<dyn Encoder>,
     over: bool,
     silence: Option<Silence>,
@@ -31,11 +35,16 @@ struct Silence {
 }
 
 /// The body of a streamed reply; a sign of life is sent after one to two times `keep_alive` of silence, unless that is zero.
-pub(crate) fn frames(events: ReplyStream, encoder: Box<dyn Encoder>, keep_alive: Duration) -> Body {
+pub(crate) fn frames(
+    events: ReplyStream,
+    encoder: Box<dyn Encoder>,
+    keep_alive: Duration,
+    drain: Drain,
+) -> Body {
     let timer = || Box::pin(tokio::time::sleep(keep_alive));
     let silence =
         (!keep_alive.is_zero()).then(|| Silence { most: keep_alive, timer: timer(), spoken: false });
-    Body::from_stream(Frames { events, encoder, over: false, silence })
+    Body::from_stream(Frames { events: Some(events), drain, encoder, over: false, silence })
 }
 
 impl Silence {
@@ -52,6 +61,15 @@ impl Silence {
     }
 }
 
+impl Drop for Frames {
+    fn drop(&mut self) {
+        if let (false, Some(drain), Some(events)) = (self.over, self.drain.take(), self.events.take()) {
+            // Where nobody takes it, the server is going down, and the rest is dropped.
+            let _ = drain.send(events);
+        }
+    }
+}
+
 impl Stream for Frames {
     type Item = Result<Bytes, Infallible>;
 
@@ -59,7 +77,8 @@ impl Stream for Frames {
         let this = &mut *self;
         let mut out = Vec::new();
         while !this.over && out.len() < FULL {
-            match Pin::new(&mut this.events).poll_next(cx) {
+            let Some(events) = &mut this.events else { break };
+            match Pin::new(events).poll_next(cx) {
                 Poll::Ready(Some(Ok(event))) => this.encoder.event(&event, &mut out),
                 Poll::Ready(Some(Err(error))) => {
                     tracing::warn!(error = ?error, "a stream failed after its first byte");
@@ -119,7 +138,7 @@ mod tests {
         let body = Question::from(ChatRequest::user("x"));
         let call = Call::new(CallId::from_uuid(uuid::Uuid::nil()), target, Principal::local(), body);
         let encoder = dialects::openai().encoder(&call, Envelope::default());
-        let body = frames(events, encoder, keep_alive).into_data_stream();
+        let body = frames(events, encoder, keep_alive, None).into_data_stream();
         body.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap()).collect().await
     }
 

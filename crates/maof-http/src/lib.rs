@@ -13,6 +13,7 @@
 
 mod auth;
 mod body;
+mod departure;
 mod dto;
 mod error;
 mod routes;

@@ -163,7 +163,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             observe,
-            tracker,
+            tracker: tracker.clone(),
         })?;
         let maof = Maof {
             inner: Arc::new(Inner {
@@ -183,6 +183,7 @@ impl Builder {
                 aliases: aliases(&config, &endpoints),
                 endpoints: endpoints.iter().map(|e| owned(e.card())).collect(),
                 workflows: Default::default(),
+                tracker,
                 _guard: closing.clone().drop_guard(),
                 closing,
                 config,

@@ -52,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) workflows: RwLock<HashMap<Name, Arc<Workflow>>>,
     /// Stops background work (metrics' upkeep): at shutdown, or with the last handle.
     pub(crate) closing: tokio_util::sync::CancellationToken,
+    /// All that runs beside its callers.
+    pub(crate) tracker: tokio_util::task::TaskTracker,
     pub(crate) _guard: tokio_util::sync::DropGuard,
 }
 
@@ -134,6 +136,11 @@ impl Maof {
     /// What refused or failed it; see `docs/errors/`.
     pub async fn call(&self, call: Call) -> Result<Reply> {
         self.inner.calls.clone().oneshot(call).await
+    }
+
+    /// Work that goes on without who began it. [`Maof::shutdown`] waits for it, so it must be bounded in time.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.inner.tracker.spawn(work);
     }
 
     /// What a caller is told of a reply beside the reply.

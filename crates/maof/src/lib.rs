@@ -32,7 +32,7 @@ mod tasks;
 pub mod yaml;
 
 pub use builder::Builder;
-pub use config::Config;
+pub use config::{Config, OnDisconnect};
 pub use handle::{AgentInfo, Maof, RunAnswer, TaskRequest};
 pub use maof_core::*;
 pub use maof_engine::{

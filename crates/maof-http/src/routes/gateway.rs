@@ -17,10 +17,10 @@ use maof_core::{
 use serde_json::json;
 
 use super::{openai_error, unreadable};
-use crate::auth;
 use crate::body::frames;
 use crate::dto::dollars;
 use crate::error::dialect_error;
+use crate::{auth, departure};
 
 /// Fields left out that a header names at most, and how long each may be.
 const DROPPED: (usize, usize) = (32, 128);
@@ -134,7 +134,7 @@ async fn try_answer(
     let mut call = maof.new_call(Target::Name(model), principal, body);
     call.stream = stream;
     let sent = call.clone();
-    let reply = maof.call(call).await?;
+    let reply = departure::call(maof, call).await?;
     let (head, parts) = reply.into_parts();
     match parts {
         Parts::Whole(response, mut ends) => {
@@ -154,9 +154,9 @@ async fn try_answer(
                 // Buffering proxies hold streams back otherwise.
                 (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
             ];
-            let mut answer =
-                (sse, frames(events, encoder, Duration::from_millis(maof.config().server.keep_alive_ms)))
-                    .into_response();
+            let keep_alive = Duration::from_millis(maof.config().server.keep_alive_ms);
+            let frames = frames(events, encoder, keep_alive, departure::drain(maof));
+            let mut answer = (sse, frames).into_response();
             describe(&mut answer, &sent, &head, None);
             Ok(answer)
         }

@@ -60,6 +60,10 @@ pub struct Server {
     /// Milliseconds of silence in a stream after which (at the latest after twice as many) a sign of life is sent, so that proxies keep the connection;
     /// 0 for never. Default 15,000.
     pub keep_alive_ms: u64,
+    /// What becomes of a call whose caller has left. Default `abort`.
+    pub on_disconnect: OnDisconnect,
+    /// Milliseconds that a call may go on without its caller, where it is drained. Default 30,000.
+    pub drain_ms: u64,
     /// Whether `/health*` needs a key. Default false.
     pub key_for_health: bool,
     /// Whether `/metrics/prometheus` needs a key. Default false.
@@ -69,12 +73,25 @@ pub struct Server {
     pub keys: PathBuf,
 }
 
+/// What becomes of a call whose caller has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisconnect {
+    /// The upstream is aborted at once; what it used so far is estimated where it did not say.
+    #[default]
+    Abort,
+    /// The answer is read to its end, so that its usage is the provider's own; at most for `drain_ms`.
+    Drain,
+}
+
 impl Default for Server {
     fn default() -> Self {
         Server {
             listen: "127.0.0.1:8000".to_owned(),
             body_limit: 32 << 20,
             keep_alive_ms: 15_000,
+            on_disconnect: OnDisconnect::Abort,
+            drain_ms: 30_000,
             key_for_health: false,
             key_for_metrics: false,
             keys: "maof-keys.json".into(),
