@@ -55,6 +55,14 @@ train:
 sdks *args:
     scripts/sdks "$@"
 
+# The gateway in front of a real model, a small one that is installed and served here; or any command with that model.
+model *args:
+    scripts/model "$@"
+
+# Records what the local model's server answers, as the fixtures of maof-providers.
+record:
+    scripts/model python tests/model/record.py
+
 # Fuzzes one target for ten minutes, on top of the committed corpus (needs `cargo install cargo-fuzz`): `just fuzz sse`.
 fuzz target seconds="600":
     cd fuzz && mkdir -p corpus/"$1" && RUSTC_BOOTSTRAP=1 cargo fuzz run -O "$1" corpus/"$1" ../tests/corpus/"$1" -- -max_total_time="$2"

@@ -48,8 +48,9 @@ impl Said {
         }
     }
 
+    /// The provider's own code. Some servers repeat HTTP's status there, which says nothing more.
     fn code(&self) -> Option<String> {
-        text(&self.code)
+        text(&self.code).filter(|code| !code.parse().is_ok_and(is_status))
     }
 
     fn message(&self) -> String {
@@ -64,7 +65,7 @@ impl Said {
     /// The status that stands for this error where HTTP gave none.
     fn status(&self) -> u16 {
         let number = self.code.as_u64().or_else(|| self.code.as_str().and_then(|code| code.parse().ok()));
-        let told = number.and_then(|n| u16::try_from(n).ok()).filter(|n| (400..600).contains(n));
+        let told = number.and_then(|n| u16::try_from(n).ok()).filter(|n| is_status(*n));
         const WORDS: [(&str, u16); 16] = [
             ("rate_limit_exceeded", 429),
             ("rate_limit_error", 429),
@@ -86,6 +87,10 @@ impl Said {
         let word = || WORDS.iter().find(|(word, _)| self.names(&[word])).map(|(_, status)| *status);
         told.or_else(word).unwrap_or(500)
     }
+}
+
+fn is_status(number: u16) -> bool {
+    (400..600).contains(&number)
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -115,7 +120,9 @@ fn error(status: u16, said: &Said) -> Error {
 
 /// What the code says, whatever the status.
 fn special(said: &Said) -> Option<Error> {
-    if said.names(&["context_length_exceeded", "model_max_prompt_tokens_exceeded"]) {
+    let too_long =
+        ["context_length_exceeded", "model_max_prompt_tokens_exceeded", "exceed_context_size_error"];
+    if said.names(&too_long) {
         return Some(told(said, ErrorKind::ContextLength, Origin::Provider, Retry::Elsewhere));
     }
     if said.names(&["content_filter", "content_policy_violation", "content_filtered"]) {

@@ -170,7 +170,7 @@ fn every_whole_answer_is_measured_and_survives_being_written_anew() {
     enough(seen, 140, &all);
 }
 
-fn check_usage(usage: maof_core::Usage, told: &Value, source: &str) {
+pub(super) fn check_usage(usage: maof_core::Usage, told: &Value, source: &str) {
     let count = |name: &str| told[name].as_u64().unwrap_or(0);
     let input =
         count("input_tokens") + count("cache_creation_input_tokens") + count("cache_read_input_tokens");
@@ -180,7 +180,7 @@ fn check_usage(usage: maof_core::Usage, told: &Value, source: &str) {
 }
 
 /// An answer without what the typed one does not keep.
-fn answer_of(mut answer: Value) -> Value {
+pub(super) fn answer_of(mut answer: Value) -> Value {
     answer["usage"] = Value::Null;
     answer["content"] = blocks(&answer["content"]);
     if answer["stop_reason"] == "stop_sequence" {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 mod anthropic;
 mod gemini;
+mod local;
 mod openai;
 mod responses;
 mod second_opinion;

@@ -162,7 +162,7 @@ fn every_whole_answer_is_measured_and_survives_being_written_anew() {
 }
 
 /// An answer without what the typed one does not keep: the details of usage, and positions that go without saying.
-fn answer_of(mut answer: Value) -> Value {
+pub(super) fn answer_of(mut answer: Value) -> Value {
     let object = answer.as_object_mut().unwrap();
     object.remove("usage");
     object.insert("object".to_owned(), json!(""));
@@ -179,7 +179,7 @@ fn answer_of(mut answer: Value) -> Value {
     answer
 }
 
-fn check_usage(reply: &Response, original: &Value, source: &str) {
+pub(super) fn check_usage(reply: &Response, original: &Value, source: &str) {
     let Some(told) = original.get("usage").filter(|usage| !usage.is_null()) else { return };
     let usage = reply.usage.unwrap_or_else(|| panic!("{source}: usage is lost"));
     assert_eq!(usage.input_tokens(), told["prompt_tokens"].as_u64().unwrap(), "{source}");

@@ -147,7 +147,7 @@ fn every_whole_answer_is_measured_and_survives_being_written_anew() {
     enough(seen, 80, &all);
 }
 
-fn check_usage(usage: maof_core::Usage, told: &Value, source: &str) {
+pub(super) fn check_usage(usage: maof_core::Usage, told: &Value, source: &str) {
     assert_eq!(Some(usage.total_tokens()), told["total_tokens"].as_u64(), "{source}");
     assert_eq!(Some(usage.output_tokens()), told["output_tokens"].as_u64(), "{source}");
     let cached = told["input_tokens_details"]["cached_tokens"].as_u64().unwrap_or(0);
