@@ -182,6 +182,7 @@ async fn every_door_is_answered_by_an_upstream_of_every_dialect() {
     }
 }
 
+/// S05: errors speak the dialect of their door, after the first byte too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_breaks_off_says_so_in_the_doors_own_words() {
     let (server, _upstream) = server(Script::any([Act::Cut(2)])).await;
@@ -201,6 +202,7 @@ async fn a_stream_that_breaks_off_says_so_in_the_doors_own_words() {
     }
 }
 
+/// S06: within a second, streaming or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_leaves_takes_the_upstream_along() {
     let (server, upstream) = server(Script::any([Act::Hang])).await;
@@ -227,6 +229,7 @@ async fn leave(server: &Server, stream: bool) {
         tokio::time::timeout(Duration::from_millis(100), async { asked.await.unwrap().bytes().await }).await;
 }
 
+/// M08: or it is drained to a bound, by policy.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_may_be_drained_without_its_caller_within_a_bound() {
     let policy = |ms: u32| format!("server: {{on_disconnect: drain, drain_ms: {ms}}}");
@@ -251,6 +254,7 @@ async fn an_answer_may_be_drained_without_its_caller_within_a_bound() {
     }
 }
 
+/// S05: nothing that was asked for is lost in silence.
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_that_cannot_be_said_are_refused_by_name_or_left_out_and_reported() {
     let (server, _upstream) = server(Script::default()).await;
@@ -280,6 +284,7 @@ async fn tokens_are_counted_by_the_provider_or_here() {
     }
 }
 
+/// S03: nothing is buffered.
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_are_not_held_back() {
     let (server, _upstream) = server(Script::any([Act::Drip { frames: 4, ms: 80 }])).await;

@@ -57,6 +57,7 @@ fn received(upstream: &Upstream) -> Value {
     serde_json::from_slice(&upstream.received().last().unwrap().body).unwrap()
 }
 
+/// S01: the assembled stream equals the whole reply, for every door and every upstream dialect.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_arrives_and_a_stream_says_what_the_whole_reply_says() {
     let (server, upstream) = server().await;
@@ -110,6 +111,7 @@ fn signatures(body: &Value) -> Vec<String> {
     found
 }
 
+/// S04: signatures come back verbatim and in order, and go to nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_thought_finds_its_way_back_through_any_door() {
     let (server, upstream) = server().await;
@@ -216,6 +218,7 @@ fn usage(delta: &Delta) -> Option<Usage> {
     }
 }
 
+/// S01, on what real providers streamed.
 #[test]
 fn a_recorded_stream_says_at_every_door_what_it_says_whole() {
     for behind in Tongue::ALL {

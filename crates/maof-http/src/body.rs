@@ -142,6 +142,7 @@ mod tests {
         body.map(|bytes| String::from_utf8(bytes.unwrap().to_vec()).unwrap()).collect().await
     }
 
+    /// S03: a silent stream shows signs of life.
     #[tokio::test(start_paused = true)]
     async fn silence_is_broken_by_signs_of_life_and_by_nothing_else() {
         let got = received(Duration::from_secs(15)).await;

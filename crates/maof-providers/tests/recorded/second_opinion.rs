@@ -18,6 +18,7 @@ const ROWS: [(&str, &str, &str, &str, &dyn Dialect); 9] = [
     ("gemini", ":generateContent", "google", "default", &GEMINI),
 ];
 
+/// M07: classes are disjoint, and sum to what the provider says.
 #[test]
 fn usage_is_what_another_reader_of_the_same_bytes_says() {
     let mut compared = 0;

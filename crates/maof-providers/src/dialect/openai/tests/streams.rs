@@ -23,6 +23,7 @@ fn end(reason: &str) -> Value {
     json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 }
 
+/// S02: an index of -1 or none, no id, arguments only in the last event.
 #[test]
 fn tool_calls_are_told_apart_whatever_the_server_calls_them() {
     let check = |calls: &[Value], expect: &[(u32, Option<&str>, Option<&str>, &str)]| {
@@ -78,6 +79,16 @@ fn tool_calls_are_told_apart_whatever_the_server_calls_them() {
         &[begin(json!(0), json!("a"), "f"), whole],
         &[(0, Some("a"), Some("f"), ""), (0, Some("a"), Some("f"), "{\"x\":1}")],
     );
+}
+
+/// S02, the other half.
+#[test]
+fn a_text_and_a_tool_call_in_one_chunk_are_both_kept() {
+    let call = json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}});
+    let deltas = fold(&[chunk(json!({"content": "so", "tool_calls": [call]})), end("tool_calls")]).unwrap();
+    let said = deltas.iter().any(|d| matches!(d, Delta::Text { text, .. } if text == "so"));
+    let called = deltas.iter().any(|d| matches!(d, Delta::ToolCall { name: Some(name), .. } if name == "f"));
+    assert!(said && called, "{deltas:?}");
 }
 
 #[test]
