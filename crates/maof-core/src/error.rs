@@ -181,8 +181,17 @@ pub trait Classify {
     fn is_fault(&self) -> bool;
     /// An error that says a time limit of `limit` passed.
     fn timeout(limit: Duration) -> Self;
+    /// An error that says `limit` passed, which was all the time that the request's own deadline left: no
+    /// other attempt can be in time. The fault of what was called, all the same.
+    fn out_of_time(limit: Duration) -> Self;
     /// An error that says calls are refused for about `retry_after`, because too many failed.
     fn circuit_open(retry_after: Duration) -> Self;
+    /// An error that says the limit of requests in time is reached for about `retry_after`.
+    fn limited(retry_after: Duration) -> Self;
+    /// An error that says as many requests are under way, and waiting, as may be.
+    fn bulkhead_full() -> Self;
+    /// An error that says nothing is taken on at present; to be asked again after `retry_after`.
+    fn overloaded(retry_after: Duration) -> Self;
 }
 
 /// An error; see the [module](self). As small as a pointer, so that a `Result` stays small.
@@ -335,20 +344,25 @@ impl Classify for Error {
     }
 
     fn is_fault(&self) -> bool {
-        self.0.origin == Origin::Provider
-            && !matches!(
-                self.0.kind,
-                ErrorKind::InvalidRequest
-                    | ErrorKind::TooLarge
-                    | ErrorKind::NotFound
-                    | ErrorKind::ContextLength
-                    | ErrorKind::ContentFiltered
-                    | ErrorKind::Cancelled
-            )
+        let fault = match self.0.kind {
+            // That nothing but another endpoint helps is how an upstream's refusals are told apart (a key, a
+            // quota, a model's name): rest would mend none of them.
+            ErrorKind::Unavailable => self.0.retry != Retry::Elsewhere,
+            ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Protocol | ErrorKind::Internal => true,
+            _ => false,
+        };
+        fault && self.0.origin == Origin::Provider
     }
 
     fn timeout(limit: Duration) -> Self {
-        Self::timed_out(format!("no answer within {} ms", limit.as_millis()))
+        // Whoever was waited for that long is not waited for twice.
+        Self::timed_out(format!("no answer within {} ms", limit.as_millis())).retry_is(Retry::Elsewhere)
+    }
+
+    fn out_of_time(limit: Duration) -> Self {
+        let left = limit.as_millis();
+        Self::timed_out(format!("no answer within the {left} ms that the deadline left; allow the call more"))
+            .retry_is(Retry::Never)
     }
 
     fn circuit_open(retry_after: Duration) -> Self {
@@ -358,6 +372,24 @@ impl Classify for Error {
         ))
         .origin_is(Origin::Maof)
         .retry_is(Retry::Elsewhere)
+    }
+
+    fn limited(retry_after: Duration) -> Self {
+        let wait = retry_after.as_millis();
+        Self::new(ErrorKind::RateLimited, format!("the endpoint's rate limit is reached for about {wait} ms"))
+            .retry_is(Retry::Elsewhere)
+    }
+
+    fn bulkhead_full() -> Self {
+        Self::unavailable("the endpoint is asked by as many callers at once as may ask it; try again")
+            .origin_is(Origin::Maof)
+            .retry_is(Retry::Elsewhere)
+    }
+
+    fn overloaded(retry_after: Duration) -> Self {
+        Self::unavailable("too many calls are under way; try again later")
+            .origin_is(Origin::Maof)
+            .retry_is(Retry::After(retry_after))
     }
 }
 
@@ -437,8 +469,25 @@ mod tests {
         assert!(!Error::circuit_open(Duration::from_secs(1)).is_fault());
         assert!(!Error::budget_exceeded("x").is_fault());
         assert!(!Error::invalid_request("x").origin_is(Origin::Provider).is_fault());
+        assert!(!Error::overloaded(Duration::from_secs(1)).is_fault());
+        assert!(!Error::bulkhead_full().is_fault());
+        assert!(!Error::limited(Duration::from_secs(1)).is_fault());
         assert!(Error::unavailable("x").is_fault());
         assert!(Error::rate_limited("x").origin_is(Origin::Provider).is_fault());
+    }
+
+    #[test]
+    fn what_rest_does_not_mend_is_no_fault() {
+        let check = |error: Error, expect: bool| {
+            assert_eq!(error.origin_is(Origin::Provider).is_fault(), expect);
+        };
+        check(Error::unavailable("the key was refused").retry_is(Retry::Elsewhere), false);
+        check(Error::unauthenticated("x"), false);
+        check(Error::permission_denied("x"), false);
+        check(Error::conflict("x"), false);
+        check(Error::timeout(Duration::from_secs(1)), true);
+        check(Error::out_of_time(Duration::from_secs(1)), true);
+        check(Error::protocol("x").retry_is(Retry::Elsewhere), true);
     }
 
     #[test]

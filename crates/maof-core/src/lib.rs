@@ -5,7 +5,7 @@
 //! here, or it does not exist.
 //!
 //! - Nouns: [`Call`], [`Reply`], [`Event`], [`End`], [`Usage`], [`Money`], [`Principal`], [`Task`], [`Run`] …
-//! - Ports: [`Endpoint`], [`Dialect`], [`Route`], [`Ledger`], [`Journal`], [`Audit`], [`Aggregate`],
+//! - Ports: [`Endpoint`], [`Dialect`], [`Route`], [`Hedge`], [`Ledger`], [`Journal`], [`Audit`], [`Aggregate`],
 //!   [`Observe`], [`Clock`], [`Ids`], [`Random`].
 //! - The error: [`Error`], with its [`ErrorKind`], [`Origin`] and [`Retry`].
 
@@ -18,6 +18,7 @@ pub mod dialect;
 pub mod endpoint;
 pub mod error;
 pub mod fold;
+pub mod hedge;
 pub mod ids;
 pub mod journal;
 pub mod media;
@@ -41,6 +42,7 @@ pub use dialect::{
 };
 pub use endpoint::{Card, Endpoint};
 pub use error::{Category, Classify, Error, ErrorKind, Failure, Origin, Recovery, Result, Retry, Severity};
+pub use hedge::Hedge;
 pub use ids::{AttemptId, CallId, DecisionId, Ids, Name, Random, RunId, TaskId};
 pub use journal::{
     Audit, AuditRow, Batch, Beat, Claim, Finished, FirstClaim, Journal, NewRun, Record, Run, RunFilter,
@@ -53,5 +55,5 @@ pub use reply::{
     Response,
 };
 pub use route::{Candidate, Decision, Route};
-pub use signal::{CircuitState, Observe, Signal, Silent};
+pub use signal::{CircuitState, Limit, Observe, Signal, Silent};
 pub use usage::{Unit, Usage};

@@ -347,6 +347,14 @@ impl Reply {
         matches!(self.content, Inside::Stream(_))
     }
 
+    /// The whole answer; none where it is streamed.
+    pub fn response(&self) -> Option<&Response> {
+        match &self.content {
+            Inside::Whole(response) => Some(response),
+            Inside::Stream(_) | Inside::Taken => None,
+        }
+    }
+
     /// The reply as a whole; the end of a whole reply is told now. A streamed one is assembled first.
     ///
     /// # Errors

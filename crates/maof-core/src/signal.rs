@@ -32,6 +32,28 @@ impl CircuitState {
     }
 }
 
+/// What keeps calls from an endpoint to protect it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// So many requests in time.
+    Rate,
+    /// So many requests at once.
+    Bulkhead,
+}
+
+impl Limit {
+    /// Every limit, in the order of their places in tables.
+    pub const ALL: [Limit; 2] = [Self::Rate, Self::Bulkhead];
+
+    /// The limit's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Bulkhead => "bulkhead",
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -84,6 +106,41 @@ pub enum Signal<'a> {
         endpoint: &'a Name,
         /// The state it is in now.
         state: CircuitState,
+    },
+    /// A retry would have helped, but as many were made of late as may be.
+    RetryRefused {
+        /// The endpoint that is not asked again.
+        endpoint: &'a Name,
+    },
+    /// A limit kept a call from an endpoint.
+    Limited {
+        /// The endpoint.
+        endpoint: &'a Name,
+        /// The limit.
+        by: Limit,
+    },
+    /// The last endpoint of an agent was rested, or one of them can be asked again.
+    AgentRested {
+        /// The agent.
+        agent: &'a Name,
+        /// Whether all of its endpoints rest.
+        rested: bool,
+    },
+    /// A call was refused at the door, because too many were under way.
+    Shed,
+    /// How many calls may be under way has changed.
+    ConcurrencyLimit {
+        /// So many from now on.
+        limit: u32,
+    },
+    /// A call waits for the answer to one that is the same.
+    Joined,
+    /// A second endpoint is asked beside one that is slow.
+    Hedged {
+        /// The slow one.
+        from: &'a Name,
+        /// The one beside it.
+        to: &'a Name,
     },
     /// A budget refused a hold.
     HoldRefused {

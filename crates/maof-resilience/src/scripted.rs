@@ -30,6 +30,34 @@ impl Clock for Paused {
     }
 }
 
+/// Stands still until it is moved, also where there is no runtime.
+#[derive(Debug)]
+pub(crate) struct Moved(Mutex<Instant>);
+
+impl Moved {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an `Instant` can be had from nowhere else; it only anchors"
+    )]
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Moved(Mutex::new(Instant::now())))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock() += by;
+    }
+}
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn instant(&self) -> Instant {
+        *self.0.lock()
+    }
+}
+
 /// Always the same number.
 #[derive(Debug)]
 pub(crate) struct Fixed(pub(crate) u64);

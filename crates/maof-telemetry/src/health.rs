@@ -98,15 +98,8 @@ impl Health {
 
 /// Whether a failed request says something of the endpoint; as [`maof_core::Classify::is_fault`] says of errors.
 fn is_fault(kind: ErrorKind) -> bool {
-    !matches!(
-        kind,
-        ErrorKind::InvalidRequest
-            | ErrorKind::TooLarge
-            | ErrorKind::NotFound
-            | ErrorKind::ContextLength
-            | ErrorKind::ContentFiltered
-            | ErrorKind::Cancelled
-    )
+    use ErrorKind::{Internal, Protocol, RateLimited, Timeout, Unavailable};
+    matches!(kind, RateLimited | Unavailable | Timeout | Protocol | Internal)
 }
 
 impl Observe for Health {

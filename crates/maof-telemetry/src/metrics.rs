@@ -17,7 +17,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use maof_core::{CircuitState, Error, ErrorKind, Money, Name, Observe, Operation, Result, RunState, Signal};
+use maof_core::{
+    CircuitState, Error, ErrorKind, Limit, Money, Name, Observe, Operation, Result, RunState, Signal,
+};
 use metrics::{Counter, Gauge, Histogram, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
@@ -49,6 +51,13 @@ pub struct Metrics {
     attempts: Family<Counter>,
     attempt_duration: Family<Histogram>,
     retries: Family<Counter>,
+    retries_refused: Family<Counter>,
+    limited: Family<Counter>,
+    agent_available: Family<Gauge>,
+    shed: Family<Counter>,
+    concurrency_limit: Family<Gauge>,
+    joined: Family<Counter>,
+    hedges: Family<Counter>,
     fallbacks: Family<Counter>,
     holds_refused: Family<Counter>,
 }
@@ -76,6 +85,7 @@ impl Metrics {
         let state = Values::Words(RunState::ALL.iter().map(|state| state.as_str()).collect());
         let operation = || Values::Words(Operation::ALL.iter().map(|operation| operation.as_str()).collect());
         let direction = Values::Words(vec!["input", "output"]);
+        let limit = Values::Words(Limit::ALL.iter().map(|limit| limit.as_str()).collect());
         let none = || Values::None;
         let r = &recorder;
         let metrics = Metrics {
@@ -94,6 +104,13 @@ impl Metrics {
             attempts: Family::new(&names::ATTEMPTS, [endpoint(), outcome()], r),
             attempt_duration: Family::new(&names::ATTEMPT_DURATION, [endpoint(), none()], r),
             retries: Family::new(&names::RETRIES, [endpoint(), none()], r),
+            retries_refused: Family::new(&names::RETRIES_REFUSED, [endpoint(), none()], r),
+            limited: Family::new(&names::LIMITED, [endpoint(), limit], r),
+            agent_available: Family::new(&names::AGENT_AVAILABLE, [agent(), none()], r),
+            shed: Family::new(&names::SHED, [none(), none()], r),
+            concurrency_limit: Family::new(&names::CONCURRENCY_LIMIT, [none(), none()], r),
+            joined: Family::new(&names::JOINED, [none(), none()], r),
+            hedges: Family::new(&names::HEDGES, [endpoint(), none()], r),
             fallbacks: Family::new(&names::FALLBACKS, [agent(), agent()], r),
             holds_refused: Family::new(&names::HOLDS_REFUSED, [none(), none()], r),
             agents: Arc::clone(&agents),
@@ -110,6 +127,9 @@ impl Metrics {
         for endpoint in self.endpoints.places() {
             self.agent_health.with(endpoint, 0, |g| g.set(1.0));
             self.circuit.with(endpoint, 0, |g| g.set(0.0));
+        }
+        for agent in self.agents.places() {
+            self.agent_available.with(agent, 0, |g| g.set(1.0));
         }
     }
 
@@ -193,6 +213,24 @@ impl Observe for Metrics {
             }
             Signal::Retried { endpoint, .. } => {
                 self.retries.with(self.endpoints.place(endpoint), 0, |c| c.increment(1));
+            }
+            Signal::RetryRefused { endpoint } => {
+                self.retries_refused.with(self.endpoints.place(endpoint), 0, |c| c.increment(1));
+            }
+            Signal::Limited { endpoint, by } => {
+                self.limited.with(self.endpoints.place(endpoint), by as usize, |c| c.increment(1));
+            }
+            Signal::AgentRested { agent, rested } => {
+                let available = if rested { 0.0 } else { 1.0 };
+                self.agent_available.with(self.agents.place(agent), 0, |g| g.set(available));
+            }
+            Signal::Shed => self.shed.with(0, 0, |c| c.increment(1)),
+            Signal::ConcurrencyLimit { limit } => {
+                self.concurrency_limit.with(0, 0, |g| g.set(f64::from(limit)));
+            }
+            Signal::Joined => self.joined.with(0, 0, |c| c.increment(1)),
+            Signal::Hedged { from, .. } => {
+                self.hedges.with(self.endpoints.place(from), 0, |c| c.increment(1));
             }
             Signal::FellBack { from, to, .. } => {
                 self.fallbacks.with(self.agents.place(from), self.agents.place(to), |c| c.increment(1));

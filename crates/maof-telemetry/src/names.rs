@@ -53,6 +53,13 @@ metrics! {
     ATTEMPTS = "maof_attempts_total", Counter, ["endpoint", "outcome"], "Requests to upstreams by outcome.";
     ATTEMPT_DURATION = "maof_attempt_duration_seconds", Histogram, ["endpoint"], "Seconds that requests to upstreams took.";
     RETRIES = "maof_retries_total", Counter, ["endpoint"], "Requests that were sent again to the same endpoint.";
+    RETRIES_REFUSED = "maof_retries_refused_total", Counter, ["endpoint"], "Retries that the budget of retries refused.";
+    LIMITED = "maof_limited_total", Counter, ["endpoint", "limit"], "Calls that a limit of ours kept from an endpoint.";
+    AGENT_AVAILABLE = "maof_agent_available", Gauge, ["agent"], "1 if any endpoint of the agent can be asked, 0 while all are rested.";
+    SHED = "maof_shed_total", Counter, [], "Calls refused at the door, because too many were under way.";
+    CONCURRENCY_LIMIT = "maof_concurrency_limit", Gauge, [], "Calls that may be under way, once that was decided anew.";
+    JOINED = "maof_joined_total", Counter, [], "Calls that were answered with another one that was the same.";
+    HEDGES = "maof_hedges_total", Counter, ["endpoint"], "Times that another endpoint was asked beside this one, which was slow.";
     FALLBACKS = "maof_fallbacks_total", Counter, ["from", "to"], "Times that the next candidate was asked.";
     HOLDS_REFUSED = "maof_holds_refused_total", Counter, [], "Holds that a budget refused.";
 }

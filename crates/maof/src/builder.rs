@@ -119,11 +119,7 @@ impl Builder {
         let config = self.config.clone();
         let tracker = TaskTracker::new();
         let closing = CancellationToken::new();
-        let mut endpoints = self.endpoints.clone();
-        for endpoint in &config.endpoints {
-            endpoints.push(make_endpoint(&config, endpoint, &self.clock, (&tracker, &closing))?);
-        }
-        let endpoints: Vec<_> = endpoints.into_iter().map(Counting::around).collect();
+        let endpoints = self.all_endpoints((&tracker, &closing))?;
         let agents = self.agents();
         let registry = registry(&agents, &config, &endpoints)?;
         let route = Arc::new(maof_router::Router::new(registry, &config.routing, Arc::clone(&self.ids))?);
@@ -136,13 +132,13 @@ impl Builder {
             workflows.iter().map(|w| w.name.clone()).chain(config.routing.task_types().cloned()).collect();
         let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
         let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
-        let observe: Arc<dyn Observe> = Arc::new(Fan::new(vec![
-            Arc::clone(&metrics) as Arc<dyn Observe>,
-            Arc::clone(&health) as Arc<dyn Observe>,
-        ]));
+        let told: Vec<Arc<dyn Observe>> = vec![Arc::clone(&metrics) as _, Arc::clone(&health) as _];
+        let observe: Arc<dyn Observe> = Arc::new(Fan::new(told));
 
         let parts = stack::Parts {
             resilience: config.resilience.clone(),
+            said: config.endpoints.iter().map(|e| (e.name.clone(), said(&config, e))).collect(),
+            agents: agents.iter().map(|agent| (agent.name.clone(), agent.endpoints.clone())).collect(),
             limits: Arc::new(maof_budget::Limits::new(&config.budgets)?),
             ledger: Arc::clone(&stores.ledger),
             audit: Arc::clone(&stores.audit),
@@ -152,12 +148,11 @@ impl Builder {
             ids: Arc::clone(&self.ids),
             observe: Arc::clone(&observe),
         };
-        let calls = stack::call(&parts, &endpoints);
+        let calls = stack::call(&parts, &endpoints)?;
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
-        let known = agent_names.clone();
         let engine = Engine::new(EngineParts {
             config: config.engine.clone(),
-            compile: Arc::new(move |spec| crate::config::compile(spec, known.iter())),
+            compile: Arc::new(move |spec| crate::config::compile(spec, agent_names.iter())),
             journal: Arc::clone(&stores.journal),
             calls: calls.clone(),
             clock: Arc::clone(&self.clock),
@@ -193,6 +188,17 @@ impl Builder {
             maof.add_workflow(maof.compile(spec)?);
         }
         Ok(maof)
+    }
+
+    /// The endpoints that were added, and the configured ones.
+    fn all_endpoints(
+        &self,
+        background: (&TaskTracker, &CancellationToken),
+    ) -> Result<Vec<Arc<dyn Endpoint>>> {
+        let config = &self.config;
+        let configured = config.endpoints.iter().map(|e| make_endpoint(config, e, &self.clock, background));
+        let added = self.endpoints.iter().cloned().map(Ok);
+        added.chain(configured).map(|endpoint| endpoint.map(Counting::around)).collect()
     }
 
     /// The configured agents, and one for every endpoint that was added.
@@ -324,14 +330,22 @@ fn make_endpoint(
     }
 }
 
+fn said(config: &Config, endpoint: &EndpointConfig) -> stack::Said {
+    let provider = endpoint.provider.as_ref().and_then(|provider| config.providers.get(provider));
+    let profile = provider.and_then(|provider| provider.profile().ok());
+    // What fronts Cursor begins with the agent's start.
+    let streams = endpoint.cursor.is_some() || profile.is_some_and(|profile| profile.streams);
+    stack::Said { resilience: endpoint.resilience.clone(), streams }
+}
+
 fn card(endpoint: &EndpointConfig) -> Result<Card> {
     // What has no model of a provider's goes by its own name.
-    let (provider, own) = match (&endpoint.provider, &endpoint.local, &endpoint.cursor) {
-        (Some(provider), ..) => (provider.clone(), endpoint.name.as_str()),
-        (None, Some(local), _) => (Name::new("local")?, local.as_str()),
-        (None, None, Some(_)) => (Name::new("cursor")?, "auto"),
-        (None, None, None) => (Name::new("service")?, endpoint.name.as_str()),
+    let own = match (&endpoint.local, &endpoint.cursor) {
+        (Some(local), _) => local.as_str(),
+        (None, Some(_)) => "auto",
+        (None, None) => endpoint.name.as_str(),
     };
+    let provider = endpoint.answered_by()?;
     Ok(Card {
         name: endpoint.name.clone(),
         provider,

@@ -26,6 +26,7 @@ mod counting;
 mod handle;
 pub mod input;
 mod quote;
+mod same;
 mod stack;
 mod system;
 mod tasks;

@@ -5,15 +5,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
-use maof_core::{Audit, Call, Clock, Endpoint, Error, Ledger, Name, Observe, Random, Reply, Route};
+use maof_core::{
+    Audit, Call, Card, CircuitState, Clock, Endpoint, Error, Ledger, Limit, Name, Observe, Random, Reply,
+    Result, Route, Signal,
+};
 use maof_engine::CallService;
+use maof_resilience::circuit_breaker::Ward;
+use maof_resilience::{bulkhead, circuit_breaker, load_shed, rate_limit, retry, single_flight, timeout};
 use tower::{Service, ServiceBuilder};
 
 use crate::quote::Cheapest;
+use crate::same;
 
 /// What the layers are made of. Only this file and the builder see all of it.
 pub(crate) struct Parts {
     pub(crate) resilience: maof_resilience::Config,
+    /// What the configuration says of single endpoints.
+    pub(crate) said: HashMap<Name, Said>,
+    /// Agents with their endpoints, to tell when one of them is left without any.
+    pub(crate) agents: Vec<(Name, Vec<Name>)>,
     pub(crate) limits: Arc<maof_budget::Limits>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) audit: Arc<dyn Audit>,
@@ -24,13 +34,37 @@ pub(crate) struct Parts {
     pub(crate) observe: Arc<dyn Observe>,
 }
 
+/// What is said of one endpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// How it survives failure in its own way.
+    pub(crate) resilience: Option<maof_resilience::Override>,
+    /// Whether what is asked of it as a stream begins before it has ended.
+    pub(crate) streams: bool,
+}
+
+/// What the paths to all endpoints share.
+struct Together {
+    retries: Option<retry::Budget>,
+    ward: Arc<Ward>,
+}
+
 /// The whole path, over these endpoints: what is done once for each call.
-pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> CallService {
+pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<CallService> {
     let cheapest = Cheapest::new(Arc::clone(&parts.route), endpoints);
-    let services: HashMap<Name, CallService> = endpoints
-        .iter()
-        .map(|endpoint| (endpoint.card().name.clone(), self::endpoint(parts, Arc::clone(endpoint))))
-        .collect();
+    let together = Together {
+        retries: parts
+            .resilience
+            .retry_budget
+            .as_ref()
+            .map(|b| retry::Budget::new(b, Arc::clone(&parts.clock))),
+        ward: Arc::new(Ward::new(parts.agents.iter().cloned())),
+    };
+    let mut services = HashMap::new();
+    for endpoint in endpoints {
+        let service = self::endpoint(parts, &together, Arc::clone(endpoint))?;
+        services.insert(endpoint.card().name.clone(), service);
+    }
     let router = maof_router::Fallback::new(
         Arc::clone(&parts.route),
         services,
@@ -40,8 +74,12 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> CallServic
     let service = ServiceBuilder::new()
         // Outermost, so that everything below is inside the span and counted, refusals too.
         .layer(maof_telemetry::call::Layer::new(Arc::clone(&parts.clock), Arc::clone(&parts.observe)))
+        // Before any work is done: to refuse must cost next to nothing when there is too much to do.
+        .option_layer(door(parts).map(|door| shed(parts, door)))
         // Before anything is reserved or looked up for somebody who may not have it.
         .layer(maof_security::authorise::Layer::new(Arc::clone(&parts.audit), Arc::clone(&parts.clock)))
+        // After it is known that each may ask, and before the hold: who only has a copy pays nothing.
+        .option_layer(parts.resilience.single_flight.as_ref().map(|config| one_flight(parts, config)))
         // Around every attempt and fallback: what one call may cost is held once, and given back once.
         .layer(
             maof_budget::hold::Layer::new(
@@ -53,40 +91,68 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> CallServic
             .observed_by(Arc::clone(&parts.observe)),
         )
         // Inside the hold, so that a call that comes too late gives its money back like any other.
-        .layer(maof_resilience::timeout::DeadlineLayer::new(
+        .layer(timeout::DeadlineLayer::new(
             |call: &Call| call.deadline,
             Arc::clone(&parts.clock),
             || Error::timed_out("the call's deadline has passed").retry_is(maof_core::Retry::Never),
         ))
         // Innermost of what is done once: from here on a call belongs to one endpoint after the other.
         .service(router);
-    CallService::new(service)
+    Ok(CallService::new(service))
+}
+
+/// The door of this process, unless it stands open.
+fn door(parts: &Parts) -> Option<load_shed::Door> {
+    let observe = Arc::clone(&parts.observe);
+    let config = parts.resilience.load_shed.as_ref()?;
+    let on_limit = move |limit| {
+        tracing::info!(limit, "another number of calls may be under way at once");
+        observe.on(Signal::ConcurrencyLimit { limit });
+    };
+    Some(load_shed::Door::new(config, Arc::clone(&parts.clock), on_limit))
+}
+
+fn shed(parts: &Parts, door: load_shed::Door) -> load_shed::Layer<Call> {
+    let observe = Arc::clone(&parts.observe);
+    // The calls of a run were accepted with it, and the engine makes only so many at once.
+    let exempt = |call: &Call| call.provenance.run.is_some();
+    load_shed::Layer::new(door, exempt, move || observe.on(Signal::Shed))
+}
+
+fn one_flight(
+    parts: &Parts,
+    config: &single_flight::Config,
+) -> single_flight::Layer<Call, same::Key, Reply, Error> {
+    let (observe, said) = (Arc::clone(&parts.observe), config.clone());
+    let key = move |call: &Call| same::key(&said, call);
+    single_flight::Layer::new(config, Arc::clone(&parts.clock), key, move || observe.on(Signal::Joined))
 }
 
 /// The path to one endpoint: what is done once for each time that the router turns to it.
-fn endpoint(parts: &Parts, endpoint: Arc<dyn Endpoint>) -> CallService {
+fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> Result<CallService> {
     let card = Arc::new(endpoint.card().clone());
-    let name = card.name.clone();
-    let (retried, opened) = (Arc::clone(&parts.observe), Arc::clone(&parts.observe));
-    let (retried_name, opened_name) = (name.clone(), name);
+    let config = survival(parts, &card)?;
+    let limited = |by: Limit| {
+        let (observe, name) = (Arc::clone(&parts.observe), card.name.clone());
+        move || observe.on(Signal::Limited { endpoint: &name, by })
+    };
     let service = ServiceBuilder::new()
         // Outside the breaker, so that a breaker that opens between attempts ends the retrying.
-        .layer(maof_resilience::retry::Layer::new(
-            &parts.resilience.retry,
-            Arc::clone(&parts.clock),
-            Arc::clone(&parts.random),
-            move |error: &Error, _attempt| {
-                retried.on(maof_core::Signal::Retried { endpoint: &retried_name, error: error.kind() });
-            },
-        ))
+        .layer(retries(parts, together, &config.retry, &card.name))
         // Sees every attempt: one that failed counts even if the next one succeeds.
-        .layer(maof_resilience::circuit_breaker::Layer::new(
-            &parts.resilience.circuit_breaker,
-            Arc::clone(&parts.clock),
-            move |state| opened.on(maof_core::Signal::Circuit { endpoint: &opened_name, state }),
-        ))
-        // Inside the breaker, so that an endpoint that does not answer counts as one that failed.
-        .layer(maof_resilience::timeout::Layer::new(parts.resilience.timeout.attempt()))
+        .layer(breaker(parts, together, &config.circuit_breaker, &card.name))
+        // Inside the breaker, so that calls that it refuses use up no turn.
+        .option_layer(
+            config
+                .rate_limit
+                .as_ref()
+                .map(|c| rate_limit::Layer::new(c, Arc::clone(&parts.clock), limited(Limit::Rate))),
+        )
+        // Inside the rate limit, so that nobody holds a place while waiting for a turn.
+        .option_layer(config.bulkhead.as_ref().map(|c| bulkhead::Layer::new(c, limited(Limit::Bulkhead))))
+        // Inside the breaker, so that an endpoint that does not answer counts as one that failed; inside the
+        // queues, so that the time of waiting for a turn is not the endpoint's.
+        .layer(timeout::Layer::new(&config.timeout, Arc::clone(&parts.clock)))
         // Around the attempt alone, whose guard is told of the end first: the span says what it cost.
         .layer(maof_telemetry::attempt::Layer::new(Arc::clone(&card)))
         // Innermost: exactly what the upstream receives is held, written down and billed.
@@ -99,7 +165,55 @@ fn endpoint(parts: &Parts, endpoint: Arc<dyn Endpoint>) -> CallService {
             Arc::clone(&parts.observe),
         ))
         .service(Asked(endpoint));
-    CallService::new(service)
+    Ok(CallService::new(service))
+}
+
+/// How an endpoint survives failure.
+fn survival(parts: &Parts, card: &Card) -> Result<maof_resilience::EndpointConfig> {
+    let said = parts.said.get(&card.name);
+    let own = said.and_then(|said| said.resilience.as_ref());
+    let mut config = parts.resilience.endpoint(&card.provider, own)?;
+    if !said.is_some_and(|said| said.streams) {
+        // Its first event is its whole answer.
+        config.timeout.first_token_ms = config.timeout.attempt_ms;
+    }
+    Ok(config)
+}
+
+fn retries(parts: &Parts, together: &Together, config: &retry::Config, name: &Name) -> retry::Layer<Error> {
+    let (observe, endpoint) = (Arc::clone(&parts.observe), name.clone());
+    let on_retry = move |error: &Error, _attempt| {
+        observe.on(Signal::Retried { endpoint: &endpoint, error: error.kind() });
+    };
+    let layer = retry::Layer::new(config, Arc::clone(&parts.clock), Arc::clone(&parts.random), on_retry);
+    let Some(budget) = &together.retries else { return layer };
+    let (observe, endpoint) = (Arc::clone(&parts.observe), name.clone());
+    layer.within(budget.clone(), move || observe.on(Signal::RetryRefused { endpoint: &endpoint }))
+}
+
+fn breaker(
+    parts: &Parts,
+    together: &Together,
+    config: &circuit_breaker::Config,
+    name: &Name,
+) -> circuit_breaker::Layer {
+    let (observe, ward, name) = (Arc::clone(&parts.observe), Arc::clone(&together.ward), name.clone());
+    circuit_breaker::Layer::new(config, Arc::clone(&parts.clock), move |state| {
+        match state {
+            CircuitState::Open => tracing::warn!(endpoint = %name, "failed too often and is rested"),
+            CircuitState::HalfOpen => tracing::info!(endpoint = %name, "has rested and is probed"),
+            CircuitState::Closed => tracing::info!(endpoint = %name, "is well again"),
+        }
+        observe.on(Signal::Circuit { endpoint: &name, state });
+        ward.change(&name, state, |change| {
+            let (agent, rested) = (&change.agent, change.rested);
+            match rested {
+                true => tracing::error!(%agent, "nobody can answer: all of its endpoints are rested"),
+                false => tracing::info!(%agent, "can be asked again"),
+            }
+            observe.on(Signal::AgentRested { agent, rested });
+        });
+    })
 }
 
 /// An endpoint as a service; says on the reply which attempt it answers.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maof_core::{CircuitState, Classify as _, Clock, End, Error, Guard, Outcome};
-use parking_lot::Mutex;
 
 use super::config::Config;
 use super::state::{Judgement, Machine, Ticket};
+use crate::sync::Mutex;
 
 /// One endpoint's breaker. Clones are the same breaker.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Breaker {
 
 struct Shared {
     clock: Arc<dyn Clock>,
+    /// Whether it matters how long a call waits for its reply.
+    timed: bool,
     inner: Mutex<Inner>,
     /// Held while changes are told, so that they are told in the order in which they happened.
     telling: Mutex<()>,
@@ -41,7 +43,8 @@ impl Breaker {
     ) -> Self {
         let inner = Inner { machine: Machine::new(config), changes: VecDeque::new() };
         let (inner, telling, on_change) = (Mutex::new(inner), Mutex::new(()), Box::new(on_change));
-        Breaker { shared: Arc::new(Shared { clock, inner, telling, on_change }) }
+        let timed = config.rate.is_some();
+        Breaker { shared: Arc::new(Shared { clock, timed, inner, telling, on_change }) }
     }
 
     /// The state. An open breaker stays so until somebody asks to pass after its rest.
@@ -114,6 +117,14 @@ impl Permit {
     /// The endpoint failed.
     pub fn failure(mut self) {
         self.resolve(Judgement::Failure);
+    }
+
+    /// The reply is there; how it ends is told by its end.
+    pub(super) fn replied(&mut self) {
+        let shared = &self.breaker.shared;
+        if let Some(ticket) = self.ticket.as_mut().filter(|_| shared.timed) {
+            ticket.replied(shared.clock.instant());
+        }
     }
 
     fn resolve(&mut self, judgement: Judgement) {

@@ -69,9 +69,10 @@ where
         let mut readied = std::mem::replace(&mut self.inner, unready);
         let breaker = self.breaker.clone();
         Box::pin(async move {
-            let permit = breaker.admit().map_err(S::Error::circuit_open)?;
+            let mut permit = breaker.admit().map_err(S::Error::circuit_open)?;
             match readied.call(request).await {
                 Ok(mut reply) => {
+                    permit.replied();
                     reply.guard(Box::new(permit));
                     Ok(reply)
                 }

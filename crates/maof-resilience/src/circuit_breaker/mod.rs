@@ -1,12 +1,16 @@
 //! Circuit breaker: an endpoint that keeps failing is rested, then probed.
 //!
-//! Closed, calls pass; `failure_threshold` failures in a row open it. Open, calls are refused with
-//! [`maof_core::Classify::circuit_open`]. After `open_ms` it is half open: a few calls pass as probes;
+//! Closed, calls pass; `failure_threshold` failures in a row open it, and where [`Rate`] is set, a large share
+//! of failed or slow calls of late. Open, calls are refused with [`maof_core::Classify::circuit_open`]. After `open_ms` it is half open: a few calls pass as probes;
 //! enough successes close it, one failure opens it again.
 //!
 //! A call is judged by its end: a stream that breaks off is a failure, one that nobody read to its end says
 //! nothing. Errors that are no fault of the endpoint ([`maof_core::Classify::is_fault`]) say nothing either,
 //! and give a probe back.
+//!
+//! A breaker knows nothing of its neighbours; a [`Ward`] watches several, and tells when the last one that
+//! could answer for somebody is rested too. It is rested all the same: whoever asks is told at once, and a
+//! probe passes as soon as it may.
 //!
 //! One [`Layer`] belongs to one endpoint. Do not share one between endpoints that fail apart, and leave it
 //! away where there is nobody else to ask and failing is cheap.
@@ -47,7 +51,10 @@ mod layer;
 mod state;
 #[cfg(test)]
 mod tests;
+mod ward;
+mod window;
 
 pub use breaker::{Breaker, Permit};
-pub use config::Config;
+pub use config::{Config, Rate};
 pub use layer::{CircuitBreaker, Layer};
+pub use ward::{Rested, Ward};

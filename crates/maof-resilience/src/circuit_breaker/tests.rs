@@ -4,3 +4,5 @@
 mod layer;
 mod machine;
 mod model;
+mod orders;
+mod rate;

@@ -11,6 +11,9 @@ pub trait Attempted: Clone {
 
     /// When the answer is of no more use; none where it is useful at any time.
     fn deadline(&self) -> Option<Instant>;
+
+    /// Whether another endpoint was asked for the same thing before.
+    fn is_fallback(&self) -> bool;
 }
 
 impl Attempted for Call {
@@ -20,5 +23,9 @@ impl Attempted for Call {
 
     fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    fn is_fallback(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.fallbacks > 0)
     }
 }

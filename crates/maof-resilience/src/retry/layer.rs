@@ -11,12 +11,20 @@ use maof_core::{Classify, Clock, Random};
 use tower_service::Service;
 
 use super::attempted::Attempted;
+use super::budget::Budget;
 use super::config::Config;
 use super::state::Attempts;
 
 /// Makes [`Retry`] services.
 pub struct Layer<E> {
     shared: Arc<Shared<E>>,
+    spending: Option<Arc<Spending>>,
+}
+
+/// A budget of retries, and who is told that it refused one.
+struct Spending {
+    budget: Budget,
+    on_refused: Box<dyn Fn() + Send + Sync>,
 }
 
 struct Shared<E> {
@@ -39,7 +47,16 @@ impl<E> Layer<E> {
         on_retry: impl Fn(&E, u32) + Send + Sync + 'static,
     ) -> Self {
         let on_retry = Box::new(on_retry);
-        Layer { shared: Arc::new(Shared { config: config.clone(), clock, random, on_retry }) }
+        let shared = Arc::new(Shared { config: config.clone(), clock, random, on_retry });
+        Layer { shared, spending: None }
+    }
+
+    /// Retries no more often than `budget` allows; `on_refused` is told of each retry that it does not, and must
+    /// neither block nor panic.
+    #[must_use]
+    pub fn within(mut self, budget: Budget, on_refused: impl Fn() + Send + Sync + 'static) -> Self {
+        self.spending = Some(Arc::new(Spending { budget, on_refused: Box::new(on_refused) }));
+        self
     }
 }
 
@@ -47,7 +64,7 @@ impl<S, E> tower_layer::Layer<S> for Layer<E> {
     type Service = Retry<S, E>;
 
     fn layer(&self, inner: S) -> Retry<S, E> {
-        Retry { inner, shared: Arc::clone(&self.shared) }
+        Retry { inner, shared: Arc::clone(&self.shared), spending: self.spending.clone() }
     }
 }
 
@@ -55,6 +72,7 @@ impl<S, E> tower_layer::Layer<S> for Layer<E> {
 pub struct Retry<S, E> {
     inner: S,
     shared: Arc<Shared<E>>,
+    spending: Option<Arc<Spending>>,
 }
 
 impl<S, Req, E> Service<Req> for Retry<S, E>
@@ -77,22 +95,38 @@ where
         // The instance that was readied goes with the call; its clone stays and is readied anew.
         let unready = self.inner.clone();
         let readied = std::mem::replace(&mut self.inner, unready);
-        Box::pin(attempts(readied, Arc::clone(&self.shared), request))
+        Box::pin(attempts(readied, Arc::clone(&self.shared), self.spending.clone(), request))
     }
 }
 
-async fn attempts<S, Req, E>(mut service: S, shared: Arc<Shared<E>>, request: Req) -> Result<S::Response, E>
+async fn attempts<S, Req, E>(
+    mut service: S,
+    shared: Arc<Shared<E>>,
+    spending: Option<Arc<Spending>>,
+    request: Req,
+) -> Result<S::Response, E>
 where
     S: Service<Req, Error = E>,
     Req: Attempted,
     E: Classify,
 {
     let mut attempts = Attempts::first(&shared.config);
+    let spending = spending.as_deref();
+    let is_fallback = request.is_fallback();
+    if let Some(spending) = spending.filter(|_| !is_fallback) {
+        spending.budget.request();
+    }
     loop {
         let number = attempts.number();
         let mut attempt = request.clone();
         attempt.attempt(number);
-        let error = match service.call(attempt).await {
+        let answer = service.call(attempt).await;
+        // What was refused before it was sent has cost no upstream anything.
+        let was_sent = answer.as_ref().map_or_else(E::is_fault, |_| true);
+        if let Some(spending) = spending.filter(|_| is_fallback && number == 1 && was_sent) {
+            spending.budget.fallback();
+        }
+        let error = match answer {
             Ok(reply) => return Ok(reply),
             Err(error) => error,
         };
@@ -100,6 +134,12 @@ where
         let Some(pause) = attempts.again(error.retry(), &*shared.random, left) else {
             return Err(error);
         };
+        if let Some(spending) = spending
+            && !spending.budget.retry()
+        {
+            (spending.on_refused)();
+            return Err(error);
+        }
         (shared.on_retry)(&error, number);
         drop(error);
         tokio::time::sleep(pause).await;
@@ -117,13 +157,14 @@ impl<E> Shared<E> {
 // Not derived: a derive would ask `E` to be `Clone` and `Debug`.
 impl<E> Clone for Layer<E> {
     fn clone(&self) -> Self {
-        Layer { shared: Arc::clone(&self.shared) }
+        Layer { shared: Arc::clone(&self.shared), spending: self.spending.clone() }
     }
 }
 
 impl<S: Clone, E> Clone for Retry<S, E> {
     fn clone(&self) -> Self {
-        Retry { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+        let (shared, spending) = (Arc::clone(&self.shared), self.spending.clone());
+        Retry { inner: self.inner.clone(), shared, spending }
     }
 }
 

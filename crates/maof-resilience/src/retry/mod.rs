@@ -4,6 +4,9 @@
 //! failed together do not return together. A pause that an upstream asks for is kept. No pause reaches
 //! beyond the request's deadline: what cannot be in time fails at once.
 //!
+//! A [`Budget`] bounds what all retries together add, so that an outage is not made worse by those who wait for
+//! its end: over any 10 seconds at most 1.2 requests for each of a caller, and 10 a second.
+//!
 //! A stream is retried only before it begins. Do not retry in two places of one stack: attempts multiply.
 //!
 //! ```
@@ -43,6 +46,7 @@
 //! ```
 
 mod attempted;
+mod budget;
 mod config;
 mod layer;
 mod schedule;
@@ -51,5 +55,6 @@ mod state;
 mod tests;
 
 pub use attempted::Attempted;
+pub use budget::{Budget, BudgetConfig};
 pub use config::Config;
 pub use layer::{Layer, Retry};

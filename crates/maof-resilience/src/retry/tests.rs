@@ -1,10 +1,12 @@
 //! When to ask again, after which pause, and when to stop.
 #![allow(clippy::unwrap_used)]
 
+mod budget;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use maof_core::{Error, ErrorKind, Retry};
+use maof_core::{Classify as _, Error, ErrorKind, Retry};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use tower::ServiceExt as _;
@@ -146,6 +148,7 @@ async fn an_error_that_no_retry_helps_is_returned_at_once() {
         (Error::invalid_request("x"), ErrorKind::InvalidRequest),
         (Error::budget_exceeded("x"), ErrorKind::BudgetExceeded),
         (Error::rate_limited("x").retry_is(Retry::After(ms(2_001))), ErrorKind::RateLimited),
+        (Error::timeout(ms(1)), ErrorKind::Timeout),
     ] {
         let (found, calls, told) = run(3, None, vec![fails(error)]).await;
         assert_eq!((found, calls.len(), told), (Err(kind), 1, vec![]));

@@ -8,24 +8,67 @@ use maof_core::{Call, Error, ErrorKind, Retry};
 use tower::ServiceExt as _;
 use tower_layer::Layer as _;
 
-use super::{DeadlineLayer, Layer};
-use crate::scripted::{Answer, Paused, Scripted, after, answers, call, fails, hangs};
+use super::state::Limit;
+use super::{AttemptConfig, Config, DeadlineLayer, Layer};
+use crate::scripted::{Answer, Paused, Scripted, Then, after, answers, call, fails, hangs, streams};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn limits(attempt_ms: u64, first_token_ms: u64) -> AttemptConfig {
+    AttemptConfig { attempt_ms, first_token_ms }
+}
+
 async fn attempt(answer: Answer, expect: Result<(), (ErrorKind, Retry)>) {
-    let service = Layer::new(SECOND).layer(Scripted::new([answer]));
+    let service = Layer::new(&limits(1_000, 500), Arc::new(Paused)).layer(Scripted::new([answer]));
     let found = service.oneshot(call(None)).await;
     assert_eq!(found.map(drop).map_err(|e| (e.kind(), e.retry())), expect);
 }
 
+/// F06
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_is_late_fails_and_may_be_retried() {
+async fn an_attempt_that_is_late_fails_and_another_endpoint_may_be_asked() {
     attempt(answers(), Ok(())).await;
     attempt(after(Duration::from_millis(999), answers()), Ok(())).await;
-    attempt(after(Duration::from_millis(1001), answers()), Err((ErrorKind::Timeout, Retry::Here))).await;
-    attempt(hangs(), Err((ErrorKind::Timeout, Retry::Here))).await;
+    let late = Err((ErrorKind::Timeout, Retry::Elsewhere));
+    attempt(after(Duration::from_millis(1001), answers()), late).await;
+    attempt(hangs(), late).await;
     attempt(fails(Error::conflict("x")), Err((ErrorKind::Conflict, Retry::Never))).await;
+}
+
+/// F07
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_begin_in_time_fails() {
+    for (wait, expect) in [(499, Ok(())), (501, Err(ErrorKind::Timeout))] {
+        let layer = Layer::new(&limits(1_000, 500), Arc::new(Paused));
+        let begins = after(Duration::from_millis(wait), streams(Then::Hangs));
+        let mut call = call(None);
+        call.stream = true;
+        let found = layer.layer(Scripted::new([begins])).oneshot(call).await;
+        assert_eq!(found.map(drop).map_err(|e| e.kind()), expect);
+    }
+}
+
+#[test]
+fn the_limit_is_the_shortest_that_holds() {
+    let ms = Duration::from_millis;
+    let check = |streamed: bool, left: Option<u64>, expect: Limit| {
+        assert_eq!(Limit::of(&limits(1_000, 500), streamed, left.map(ms)), expect);
+    };
+    check(false, None, Limit::Own(ms(1_000)));
+    check(true, None, Limit::Own(ms(500)));
+    check(false, Some(5_000), Limit::Own(ms(1_000)));
+    check(false, Some(1_010), Limit::Left(ms(990)));
+    check(false, Some(200), Limit::Left(ms(190)));
+    check(true, Some(530), Limit::Own(ms(500)));
+    // Callers in a hurry say nothing of the endpoint.
+    check(false, Some(99), Limit::Own(ms(1_000)));
+    assert_eq!(Limit::of(&limits(100, 500), true, None), Limit::Own(ms(100)), "an attempt is never longer");
+}
+
+#[test]
+fn what_is_waited_by_default() {
+    let config = Config::default();
+    assert_eq!((config.attempt_ms, config.first_token_ms, config.total_ms), (60_000, 12_000, 600_000));
 }
 
 /// Asks with a deadline so far away; returns how it went and whether the endpoint was asked.

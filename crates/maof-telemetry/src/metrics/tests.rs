@@ -62,7 +62,7 @@ fn made_up_names_add_no_series() {
     let text = metrics.render();
     assert_eq!(text.lines().count(), before);
     assert!(text.contains("maof_tokens_total{agent=\"other\",direction=\"input\"} 30000\n"), "{text}");
-    assert!(!text.contains("{agent=\"a\""), "nothing is counted under somebody else's name");
+    assert!(!text.contains("_total{agent=\"a\""), "nothing is counted under somebody else's name");
 }
 
 #[test]
@@ -93,6 +93,14 @@ fn tell_everything(metrics: &Metrics) {
         Signal::CallEnded { operation: Operation::Embed, error: Some(error), took: age },
         Signal::Retried { endpoint: &e, error },
         Signal::FellBack { from: &a, to: &a, error },
+        Signal::RetryRefused { endpoint: &e },
+        Signal::Limited { endpoint: &e, by: Limit::Rate },
+        Signal::Limited { endpoint: &e, by: Limit::Bulkhead },
+        Signal::AgentRested { agent: &a, rested: true },
+        Signal::Shed,
+        Signal::ConcurrencyLimit { limit: 5 },
+        Signal::Joined,
+        Signal::Hedged { from: &e, to: &e },
         Signal::HoldRefused { account: "x" },
         Signal::Run { run, task_type: &t, state: RunState::Failed, age },
     ] {
@@ -105,6 +113,14 @@ fn every_metric_has_the_kind_labels_and_help_that_are_documented() {
     let metrics = Metrics::new(&[name("a")], &[name("e")], &[name("t")]).unwrap();
     tell_everything(&metrics);
     let text = metrics.render();
+    for line in [
+        "maof_limited_total{endpoint=\"e\",limit=\"rate\"} 1",
+        "maof_limited_total{endpoint=\"e\",limit=\"bulkhead\"} 1",
+        "maof_agent_available{agent=\"a\"} 0",
+        "maof_concurrency_limit 5",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
     for metric in names::ALL {
         let kind = format!("{:?}", metric.kind).to_lowercase();
         assert!(text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}\n{text}", metric.name);

@@ -30,6 +30,14 @@ impl Config {
         self.engine.validate().map_err(in_section("engine"))?;
         self.resilience.validate().map_err(in_section("resilience"))?;
         self.log.validate().map_err(in_section("log"))?;
+        for name in self.resilience.providers.keys() {
+            const OURS: [&str; 3] = ["local", "service", "cursor"];
+            let mut known = self.providers.keys().map(Name::as_str).chain(OURS);
+            if !known.any(|provider| name == provider) {
+                let known = self.providers.keys().map(Name::as_str).chain(OURS);
+                return Err(unknown("provider", name.as_str(), known, "resilience.providers".to_owned()));
+            }
+        }
         for (name, provider) in &self.providers {
             provider.validate().map_err(in_section("providers")).map_err(|e| e.context(name))?;
         }
@@ -56,6 +64,7 @@ impl Config {
                 return Err(Error::invalid_request(why).param(at("name")));
             }
             self.check_endpoint(endpoint, &at)?;
+            self.resilience_of(endpoint, &at)?;
             endpoint.price.validate().map_err(|e| {
                 let field = e.field().map(|f| format!("price.{f}")).unwrap_or_else(|| "price".to_owned());
                 e.param(at(&field))
@@ -78,13 +87,13 @@ impl Config {
             (None, None, None, Some(cursor), _) => {
                 chat_only(endpoint, at)?;
                 cursor.validate().map_err(|e| inside(e, &at("cursor")))?;
-                let attempt = self.resilience.timeout.attempt_ms;
+                let attempt = self.resilience_of(endpoint, at)?.timeout.attempt_ms;
                 if cursor.follow_ms < attempt {
                     return Ok(());
                 }
                 let why = format!(
-                    "an agent would be given up after the {attempt} ms of `resilience.timeout.attempt_ms`, and the next \
-                     attempt would launch another one: raise that, or let `follow_ms` be less"
+                    "an agent would be given up after the {attempt} ms of its `resilience.timeout.attempt_ms`: raise that, or \
+                     let `follow_ms` be less"
                 );
                 Err(Error::invalid_request(why).param(at("cursor.follow_ms")))
             }
@@ -124,6 +133,17 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// What protects an endpoint.
+    fn resilience_of(
+        &self,
+        endpoint: &EndpointConfig,
+        at: &dyn Fn(&str) -> String,
+    ) -> Result<maof_resilience::EndpointConfig> {
+        let own = endpoint.resilience.as_ref();
+        let config = self.resilience.endpoint(&endpoint.answered_by()?, own);
+        config.map_err(|e| inside(e, &at("resilience")))
     }
 
     fn check_agents(&self) -> Result<()> {

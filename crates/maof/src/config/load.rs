@@ -102,6 +102,7 @@ fn local_endpoints() -> Vec<EndpointConfig> {
             price: Default::default(),
             context: None,
             max_output: super::default_max_output(),
+            resilience: None,
         })
         .collect()
 }

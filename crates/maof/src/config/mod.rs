@@ -137,6 +137,21 @@ pub struct EndpointConfig {
     /// Output tokens that are held for a call that sets no bound. Default 4096.
     #[serde(default = "default_max_output")]
     pub max_output: u64,
+    /// How it survives failure, where that is otherwise than `resilience` says. Default: nothing is otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resilience: Option<maof_resilience::Override>,
+}
+
+impl EndpointConfig {
+    /// The provider that answers; `local`, `service` or `cursor` where none is named.
+    pub(crate) fn answered_by(&self) -> maof_core::Result<Name> {
+        match (&self.provider, &self.local, &self.cursor) {
+            (Some(provider), ..) => Ok(provider.clone()),
+            (None, Some(_), _) => Name::new("local"),
+            (None, None, Some(_)) => Name::new("cursor"),
+            (None, None, None) => Name::new("service"),
+        }
+    }
 }
 
 fn chat_only() -> Vec<Operation> {

@@ -40,6 +40,33 @@ fn an_endpoint_is_of_one_kind() {
 }
 
 #[test]
+fn an_endpoint_survives_failure_in_its_own_way() {
+    let check = |text: &str, expect: Option<&str>| {
+        let field = Config::parse(text).err().map(|e| e.field().unwrap_or("?").to_owned());
+        assert_eq!(field.as_deref(), expect, "{text}");
+    };
+    let cursor = |own: &str| {
+        format!(
+            "resilience: {{timeout: {{total_ms: 7200000}}}}\n\
+             endpoints: [{{name: e, cursor: {{api_key: k, follow_ms: 3600000}}, resilience: {own}}}]"
+        )
+    };
+    check(&cursor("{timeout: {attempt_ms: 3700000}}"), None);
+    check(&cursor("{timeout: {attempt_ms: 3600000}}"), Some("endpoints[0].cursor.follow_ms"));
+    check(&cursor("{timeout: {attempt_ms: 7200001}}"), Some("endpoints[0].resilience.timeout.attempt_ms"));
+    check(&cursor("{retry: {max_attempts: 0}}"), Some("endpoints[0].resilience.retry.max_attempts"));
+    let provider = |name: &str, said: &str| {
+        format!("providers: {{p: {{profile: ollama}}}}\nresilience: {{providers: {{{name}: {said}}}}}")
+    };
+    check(&provider("p", "{rate_limit: {requests: 500}}"), None);
+    check(&provider("local", "{bulkhead: {max_concurrent: 2}}"), None);
+    check(&provider("q", "{}"), Some("resilience.providers"));
+    check(&provider("p", "{rate_limit: {requests: 0}}"), Some("resilience.providers.p.rate_limit.requests"));
+    let error = Config::parse(&provider("p", "{rate_limit: {request: 5}}")).unwrap_err();
+    assert!(error.message().contains("unknown field `request`"), "{error}");
+}
+
+#[test]
 fn what_is_shown_of_a_configuration_has_no_secret() {
     let service = "service: {url: \"http://h.example/p\", headers: {x-key: sk-secret1}, query: {k: sk-secret2}, body: \"{{ text }}\"}";
     let shown = parse(service).unwrap().masked();

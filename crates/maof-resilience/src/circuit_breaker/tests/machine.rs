@@ -39,7 +39,8 @@ impl Script {
 }
 
 fn check(script: &str, expect: CircuitState) {
-    let config = Config { failure_threshold: 3, open_ms: 1_000, success_threshold: 2, half_open_max: 2 };
+    let config =
+        Config { failure_threshold: 3, open_ms: 1_000, success_threshold: 2, half_open_max: 2, rate: None };
     let mut run = Script { machine: Machine::new(&config), now: Paused.instant(), open: Vec::new() };
     script.split_whitespace().for_each(|word| run.word(word));
     assert_eq!(run.machine.state(), expect, "{script}");
@@ -90,7 +91,8 @@ fn a_call_of_an_earlier_phase_says_nothing() {
 
 #[test]
 fn who_is_refused_is_told_how_long_it_rests() {
-    let config = Config { failure_threshold: 1, open_ms: 1_000, success_threshold: 1, half_open_max: 1 };
+    let config =
+        Config { failure_threshold: 1, open_ms: 1_000, success_threshold: 1, half_open_max: 1, rate: None };
     let mut machine = Machine::new(&config);
     let began = Paused.instant();
     let ticket = machine.admit(began).unwrap();

@@ -107,7 +107,7 @@ proptest! {
     fn the_machine_does_as_the_model(
         acts in acts(), failure_threshold in 1..4u32, success_threshold in 1..4u32, half_open_max in 1..4u32,
     ) {
-        let config = Config { failure_threshold, open_ms: 50, success_threshold, half_open_max };
+        let config = Config { failure_threshold, open_ms: 50, success_threshold, half_open_max, rate: None };
         let mut now = Paused.instant();
         let mut machine = Machine::new(&config);
         let mut model = Model { config, state: CircuitState::Closed, since: now, facts: Vec::new() };
