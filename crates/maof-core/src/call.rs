@@ -12,6 +12,7 @@
 //! # Ok::<(), maof_core::Error>(())
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatRequest, EmbedRequest, OutputFormat, Part};
-use crate::dialect::{Dialect, Header};
+use crate::dialect::{Ask, Dialect, Header, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
 use crate::media::{ImageRequest, SpeechRequest, TranscribeRequest};
@@ -138,6 +139,8 @@ pub struct Call {
     pub chosen: Option<Arc<Chosen>>,
     /// Which attempt this is, from 1; set by the retry layer.
     pub attempt: u32,
+    /// Which turn of the call's own conversation this is, from 1; raised by who answers an answer.
+    pub turn: u32,
     /// The question.
     pub body: Body,
 }
@@ -154,6 +157,7 @@ impl Call {
             provenance: Provenance::default(),
             chosen: None,
             attempt: 1,
+            turn: 1,
             body,
         }
     }
@@ -168,6 +172,16 @@ impl Call {
     pub fn token_bound(&self) -> u64 {
         let instructions = self.chosen.as_ref().and_then(|c| c.instructions.as_ref());
         self.body.token_bound().saturating_add(instructions.map_or(0, |i| i.len() as u64 + 64))
+    }
+
+    /// The key under which a provider takes the same request twice for once: the effect, if there is one, and
+    /// the turn after the first.
+    pub fn idempotency_key(&self) -> Option<Cow<'_, str>> {
+        let effect = self.provenance.effect.as_deref()?;
+        Some(match self.turn {
+            1 => Cow::Borrowed(effect),
+            turn => Cow::Owned(format!("{effect}/{turn}")),
+        })
     }
 
     /// The key of this call's hold: the effect where there is one, else the call's id.
@@ -230,6 +244,27 @@ impl Body {
         match self.typed()? {
             Body::Chat(chat) | Body::CountTokens(chat) => Ok(Arc::clone(chat)),
             other => Err(other.unexpected(Operation::Chat)),
+        }
+    }
+
+    /// The shape that a conversation's answer is asked to have; none where nothing is said. Decodes nothing.
+    pub fn output(&self) -> Option<&OutputFormat> {
+        match self {
+            Body::Chat(chat) => chat.output.as_ref(),
+            Body::Wire(wire) => wire.output.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The same request with another conversation. One that a caller spoke is spoken anew in its dialect, so
+    /// that what came beside the conversation stays with it.
+    ///
+    /// # Errors
+    /// `invalid_request` when its dialect cannot express the conversation.
+    pub fn with_chat(&self, chat: ChatRequest) -> Result<Body> {
+        match self {
+            Body::Wire(wire) => Ok(Body::Wire(Arc::new(wire.with_chat(chat)?))),
+            _ => Ok(Body::from(chat)),
         }
     }
 
@@ -344,6 +379,8 @@ pub struct Wire {
     pub max_output: Option<u64>,
     /// How many choices it asked for.
     pub choices: u32,
+    /// The shape that it asked its answer to have.
+    pub output: Option<OutputFormat>,
     /// The same in MAOF's words, once somebody needed it.
     typed: OnceLock<Body>,
 }
@@ -362,8 +399,36 @@ impl Wire {
             include_usage: false,
             max_output: None,
             choices: 1,
+            output: None,
             typed: OnceLock::new(),
         }
+    }
+
+    /// The same request with another conversation, in the same dialect's words.
+    fn with_chat(&self, chat: ChatRequest) -> Result<Wire> {
+        let output = chat.output.clone();
+        // Only what a dialect writes into a body is asked of it: whose call it is says no body.
+        let target = Target::Name(Name::new("any")?);
+        let mut call =
+            Call::new(CallId::from_uuid(Default::default()), target, Principal::local(), Body::from(chat));
+        call.stream = self.stream;
+        let max_output = self.max_output.unwrap_or(u32::MAX as u64);
+        let ask = Ask { model: &self.model, unsupported: Unsupported::Refuse, max_output };
+        let outgoing = self.dialect.encode(&call, ask)?;
+        Ok(Wire {
+            dialect: self.dialect,
+            operation: self.operation,
+            bytes: outgoing.body,
+            content_type: outgoing.content_type,
+            headers: self.headers.clone(),
+            model: self.model.clone(),
+            stream: self.stream,
+            include_usage: self.include_usage,
+            max_output: self.max_output,
+            choices: self.choices,
+            output,
+            typed: OnceLock::new(),
+        })
     }
 
     fn typed(&self) -> Result<&Body> {

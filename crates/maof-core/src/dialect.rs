@@ -127,6 +127,11 @@ pub trait Dialect: Send + Sync + fmt::Debug {
         false
     }
 
+    /// The field of a request that holds the JSON schema of its answer.
+    fn schema_field(&self) -> &'static str {
+        "output"
+    }
+
     /// Headers of a caller, in lower case, that belong to the request and travel with it.
     fn headers(&self) -> &'static [&'static str] {
         &[]

@@ -51,8 +51,8 @@ pub use journal::{
 pub use money::{Money, Tariff};
 pub use principal::{Grant, Principal, Role, Secret};
 pub use reply::{
-    Answer, Delta, End, Ends, Event, Events, Frame, Guard, Guarded, Head, Outcome, Parts, Reply, ReplyStream,
-    Response,
+    Answer, Conformity, Delta, End, Ends, Event, Events, Frame, Guard, Guarded, Head, Outcome, Parts, Reply,
+    ReplyStream, Response,
 };
 pub use route::{Candidate, Decision, Route};
 pub use signal::{CircuitState, Limit, Observe, Signal, Silent};

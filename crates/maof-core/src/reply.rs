@@ -298,6 +298,28 @@ pub trait Guarded {
 /// The events of a streamed answer.
 pub type Events = Pin<Box<dyn Stream<Item = Result<Event>> + Send>>;
 
+/// What came of holding an answer against the JSON schema that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conformity {
+    /// It follows the schema.
+    Valid,
+    /// It follows the schema since it was asked for again.
+    Repaired,
+    /// It does not, and is passed on all the same.
+    Invalid,
+}
+
+impl Conformity {
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Repaired => "repaired",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
 /// Who answered.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
@@ -307,6 +329,8 @@ pub struct Head {
     pub attempts: u32,
     /// Fields of the request that its upstream could not be told, by name.
     pub dropped: Vec<String>,
+    /// Whether a whole answer follows its schema; none where none was asked for, or it cannot be said yet.
+    pub schema: Option<Conformity>,
 }
 
 enum Inside {

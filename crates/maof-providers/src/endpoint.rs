@@ -12,8 +12,10 @@ use maof_core::{
 };
 
 use crate::client::{Answer, BodyStream, Events, Http, Pooled, Request};
+use crate::dialect::gate::Gate;
 use crate::exchange::{Exchange, media_type, next_bytes, too_large, wrong_type};
 use crate::profile::{Profile, ProviderConfig};
+use crate::schemas::Schemas;
 use crate::whole;
 
 /// How much larger a streamed answer may be than a whole one: every token has a frame around it.
@@ -30,6 +32,7 @@ pub struct HttpEndpoint {
     headers: HeaderMap,
     max_frame: usize,
     unsupported: Unsupported,
+    schemas: Schemas,
     exchange: Exchange,
 }
 
@@ -72,6 +75,7 @@ impl HttpEndpoint {
             headers: provider.request_headers()?,
             max_frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
             unsupported: provider.unsupported,
+            schemas: provider.schemas()?,
             exchange: Exchange { http, clock, idle, most: provider.max_reply_bytes },
         })
     }
@@ -80,7 +84,10 @@ impl HttpEndpoint {
     fn request(&self, call: &Call, streamed: bool) -> Result<(Request, Vec<String>)> {
         let Card { model, max_output, .. } = &self.card;
         let ask = Ask { model, unsupported: self.unsupported, max_output: *max_output };
-        let outgoing = self.profile.dialect.encode(call, ask)?;
+        let mut gate = Gate::new(self.profile.name, self.unsupported);
+        let call = &*self.schemas.fit(call, self.profile.dialect.name(), &mut gate)?;
+        let mut outgoing = self.profile.dialect.encode(call, ask)?;
+        outgoing.dropped.extend(gate.dropped());
         let mut headers = self.headers.clone();
         if let Some(kind) = &outgoing.content_type {
             let value = HeaderValue::from_str(kind);
@@ -98,8 +105,8 @@ impl HttpEndpoint {
             let media = call.operation() == Operation::Speech || !self.profile.media.is_empty();
             headers.insert(ACCEPT, HeaderValue::from_static(if media { "*/*" } else { "application/json" }));
         }
-        if let Some(effect) = call.provenance.effect.as_deref().filter(|_| self.profile.idempotency)
-            && let Ok(key) = HeaderValue::from_str(effect)
+        if let Some(key) = call.idempotency_key().filter(|_| self.profile.idempotency)
+            && let Ok(key) = HeaderValue::from_str(&key)
         {
             headers.insert("idempotency-key", key);
         }

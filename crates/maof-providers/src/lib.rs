@@ -22,6 +22,7 @@ mod endpoint;
 mod exchange;
 mod plain;
 pub mod profile;
+mod schemas;
 pub mod service;
 mod whole;
 
@@ -31,5 +32,5 @@ pub use dialect::gemini::{GEMINI, Gemini};
 pub use dialect::openai::{COMPATIBLE, OPENAI, OpenAi};
 pub use dialect::openai_responses::{RESPONSES, Responses};
 pub use endpoint::HttpEndpoint;
-pub use profile::{Auth, Profile, ProviderConfig};
+pub use profile::{Auth, JsonSchemaMode, Profile, ProviderConfig, Shapes};
 pub use service::{ServiceConfig, ServiceEndpoint};

@@ -22,6 +22,7 @@ use crate::dialect::huggingface::HUGGINGFACE_TASKS;
 use crate::dialect::openai::{COMPATIBLE, OPENAI};
 use crate::dialect::openai_responses::RESPONSES;
 use crate::dialect::stability::STABILITY;
+use crate::schemas::Schemas;
 
 /// How a provider is told the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,27 @@ pub enum Auth {
     Bearer,
     /// The key alone, in a header of this name.
     Header(&'static str),
+}
+
+/// What a provider takes of the shape that an answer shall have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shapes {
+    /// A JSON schema.
+    Schema,
+    /// That it shall be JSON.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// How a provider is asked for an answer by a JSON schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JsonSchemaMode {
+    /// In the words of its API.
+    Native,
+    /// In the instructions.
+    Instruct,
 }
 
 /// A provider as data. A new one is a row in [`Profile::ALL`].
@@ -53,6 +75,8 @@ pub struct Profile {
     pub streams: bool,
     /// What the media types of whole answers may begin with, beside JSON.
     pub media: &'static [&'static str],
+    /// What it takes of the shape that an answer shall have.
+    pub shapes: Shapes,
 }
 
 /// A server that speaks as OpenAI does, at an address of its own.
@@ -66,6 +90,7 @@ const LOCAL: Profile = Profile {
     idempotency: true,
     streams: true,
     media: &[],
+    shapes: Shapes::Schema,
 };
 
 /// A vendor that speaks as OpenAI does.
@@ -103,7 +128,8 @@ impl Profile {
             ..LOCAL
         },
         &vendor("cerebras", "https://api.cerebras.ai/v1"),
-        &vendor("deepseek", "https://api.deepseek.com/v1"),
+        // JSON, but by no schema (<https://api-docs.deepseek.com/guides/json_mode>, read November 2026).
+        &Profile { shapes: Shapes::Json, ..vendor("deepseek", "https://api.deepseek.com/v1") },
         &vendor("fireworks", "https://api.fireworks.ai/inference/v1"),
         &vendor("groq", "https://api.groq.com/openai/v1"),
         &vendor("huggingface", "https://router.huggingface.co/v1"),
@@ -111,13 +137,19 @@ impl Profile {
             dialect: &HUGGINGFACE_TASKS,
             streams: false,
             media: &["image/"],
+            shapes: Shapes::None,
             ..vendor("huggingface_tasks", "https://router.huggingface.co/hf-inference")
         },
         &vendor("mistral", "https://api.mistral.ai/v1"),
         &vendor("moonshot", "https://api.moonshot.ai/v1"),
         &vendor("openrouter", "https://openrouter.ai/api/v1"),
         &vendor("perplexity", "https://api.perplexity.ai"),
-        &Profile { dialect: &STABILITY, streams: false, ..vendor("stability", "https://api.stability.ai") },
+        &Profile {
+            dialect: &STABILITY,
+            streams: false,
+            shapes: Shapes::None,
+            ..vendor("stability", "https://api.stability.ai")
+        },
         &vendor("together", "https://api.together.xyz/v1"),
         &vendor("xai", "https://api.x.ai/v1"),
         &local("llamacpp", "http://127.0.0.1:8080/v1"),
@@ -156,6 +188,11 @@ pub struct ProviderConfig {
     /// naming the field, or `drop_and_report`: leave it out and name it in the reply. Default `refuse`.
     #[schemars(with = "UnsupportedWord")]
     pub unsupported: Unsupported,
+    /// How it is asked for an answer by a JSON schema: `native`, in the words of its API, or `instruct`: the schema is
+    /// put into the instructions, for models that know no better. Default: `native` where the profile's provider has
+    /// it, else what `unsupported` says. Answers are held against the schema in any case; see `structured`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<JsonSchemaMode>,
     /// Milliseconds that connecting may take. Default 10,000.
     pub connect_timeout_ms: u64,
     /// Milliseconds that may pass without a byte of an answer that has begun. Default 60,000.
@@ -175,6 +212,7 @@ impl Default for ProviderConfig {
             api_key: None,
             headers: BTreeMap::new(),
             unsupported: Unsupported::default(),
+            json_schema: None,
             connect_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
             max_reply_bytes: 32 << 20,
@@ -246,6 +284,16 @@ impl ProviderConfig {
             return Err(Error::invalid_request(why).param("base_url"));
         }
         Ok(url.trim_end_matches('/').to_owned())
+    }
+
+    /// How it is asked for an answer by a JSON schema.
+    pub(crate) fn schemas(&self) -> Result<Schemas> {
+        let shapes = self.profile()?.shapes;
+        Ok(match (self.json_schema, shapes) {
+            (Some(JsonSchemaMode::Instruct), shapes) => Schemas::Told { as_json: shapes == Shapes::Json },
+            (Some(JsonSchemaMode::Native), _) | (None, Shapes::Schema) => Schemas::Native,
+            (None, Shapes::Json | Shapes::None) => Schemas::Unsaid,
+        })
     }
 
     pub(crate) fn connect_timeout(&self) -> Duration {

@@ -139,6 +139,7 @@ impl Builder {
             resilience: config.resilience.clone(),
             said: config.endpoints.iter().map(|e| (e.name.clone(), said(&config, e))).collect(),
             agents: agents.iter().map(|agent| (agent.name.clone(), agent.endpoints.clone())).collect(),
+            outputs: Arc::new(outputs(&config)?),
             limits: Arc::new(maof_budget::Limits::new(&config.budgets)?),
             ledger: Arc::clone(&stores.ledger),
             audit: Arc::clone(&stores.audit),
@@ -274,6 +275,12 @@ fn aliases(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> BTreeMap<Name, N
         found.map_or_else(|| model.clone(), |card| card.name.clone())
     };
     config.aliases.iter().map(|(alias, model)| (alias.clone(), of(model))).collect()
+}
+
+/// What answers are held against, and what agents declare of theirs.
+fn outputs(config: &Config) -> Result<maof_structured::Outputs> {
+    let declared = config.agents.iter().filter_map(|agent| Some((agent.name.clone(), agent.output.clone()?)));
+    maof_structured::Outputs::new(&config.structured, declared)
 }
 
 fn registry(

@@ -24,6 +24,7 @@ pub(crate) struct Parts {
     pub(crate) said: HashMap<Name, Said>,
     /// Agents with their endpoints, to tell when one of them is left without any.
     pub(crate) agents: Vec<(Name, Vec<Name>)>,
+    pub(crate) outputs: Arc<maof_structured::Outputs>,
     pub(crate) limits: Arc<maof_budget::Limits>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) audit: Arc<dyn Audit>,
@@ -137,6 +138,10 @@ fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> 
         move || observe.on(Signal::Limited { endpoint: &name, by })
     };
     let service = ServiceBuilder::new()
+        // Inside the router, which says whose answer it is and turns to the next candidate where it is refused; outside
+        // the retry, so that a wrong answer is no failure of the endpoint, and the turn that mends it, at this same
+        // endpoint, is retried, held and billed like any other, within the call's one hold and deadline.
+        .layer(maof_structured::Layer::new(Arc::clone(&parts.outputs)))
         // Outside the breaker, so that a breaker that opens between attempts ends the retrying.
         .layer(retries(parts, together, &config.retry, &card.name))
         // Sees every attempt: one that failed counts even if the next one succeeds.

@@ -194,6 +194,9 @@ fn describe(response: &mut Response, call: &Call, head: &Head, end: Option<&End>
         put("x-maof-fallbacks", chosen.fallbacks.to_string());
     }
     put("x-maof-attempts", head.attempts.max(1).to_string());
+    if let Some(schema) = head.schema {
+        put("x-maof-schema", schema.as_str().to_owned());
+    }
     if !head.dropped.is_empty() {
         let (most, longest) = DROPPED;
         let shown =

@@ -15,6 +15,7 @@ pub(crate) mod said;
 mod scrub;
 mod sealed;
 pub(crate) mod stability;
+mod strict;
 mod thinking;
 
 pub use scrub::scrub;

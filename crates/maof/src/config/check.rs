@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use maof_core::{Aggregate, Error, Name, Operation, Result};
 use maof_engine::{Workflow, WorkflowSpec};
+use maof_structured::Outputs;
 use serde_json::Value;
 
 use super::load::unknown;
-use super::{Config, EndpointConfig};
+use super::{AgentConfig, Config, EndpointConfig};
 
 impl Config {
     /// Finds mistakes; what is legal but surely not meant is given back as warnings.
@@ -29,6 +30,7 @@ impl Config {
         self.store.validate().map_err(in_section("store"))?;
         self.engine.validate().map_err(in_section("engine"))?;
         self.resilience.validate().map_err(in_section("resilience"))?;
+        self.structured.validate().map_err(in_section("structured"))?;
         self.log.validate().map_err(in_section("log"))?;
         for name in self.resilience.providers.keys() {
             const OURS: [&str; 3] = ["local", "service", "cursor"];
@@ -153,6 +155,10 @@ impl Config {
                 let why = format!("another agent is called `{}`", agent.name);
                 return Err(Error::invalid_request(why).param(format!("agents[{i}].name")));
             }
+            if let Some(output) = &agent.output {
+                let declared = [(agent.name.clone(), output.clone())];
+                Outputs::new(&self.structured, declared).map_err(|e| inside(e, &format!("agents[{i}]")))?;
+            }
             for endpoint in &agent.endpoints {
                 if !self.endpoints.iter().any(|e| e.name == *endpoint) {
                     let known = self.endpoints.iter().map(|e| e.name.as_str());
@@ -190,8 +196,25 @@ impl Config {
         Ok(())
     }
 
+    /// Agents that are asked for a schema at endpoints without words for one.
+    fn untold(&self) -> impl Iterator<Item = (&Name, &Name)> {
+        let asked =
+            |agent: &&AgentConfig| agent.output.as_ref().is_some_and(|output| output.fields.is_empty());
+        self.agents.iter().filter(asked).flat_map(|agent| {
+            let theirs = self.endpoints.iter().filter(|endpoint| agent.endpoints.contains(&endpoint.name));
+            let wordless = theirs.filter(|endpoint| endpoint.service.is_some() || endpoint.cursor.is_some());
+            wordless.map(|endpoint| (&agent.name, &endpoint.name))
+        })
+    }
+
     fn warnings(&self, complete: &Config) -> Vec<String> {
         let mut warnings = Vec::new();
+        for (agent, endpoint) in complete.untold() {
+            warnings.push(format!(
+                "the agent `{agent}` is asked for its `output.schema`, which its endpoint `{endpoint}` may not be told: say \
+                 in `output.fields` where its answers hold the fields"
+            ));
+        }
         for endpoint in &complete.endpoints {
             if !complete.agents.iter().any(|a| a.endpoints.contains(&endpoint.name)) {
                 warnings.push(format!("no agent asks the endpoint `{}`", endpoint.name));

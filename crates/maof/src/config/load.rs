@@ -72,6 +72,7 @@ fn agent_of(endpoint: &EndpointConfig) -> AgentConfig {
         endpoints: vec![endpoint.name.clone()],
         capabilities,
         instructions: None,
+        output: None,
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub engine: maof_engine::Config,
     /// How calls survive failure.
     pub resilience: maof_resilience::Config,
+    /// How answers are held against the JSON schema that was asked for.
+    pub structured: maof_structured::Config,
     /// What is logged, and how.
     pub log: maof_telemetry::LogConfig,
     /// Companies and APIs that answer, by name.
@@ -183,6 +185,9 @@ pub struct AgentConfig {
     /// Standing instructions, put before every conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// What its answers look like: a JSON schema, and where in them the fields are. Default: as they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<maof_structured::OutputConfig>,
 }
 
 impl Default for Config {
@@ -193,6 +198,7 @@ impl Default for Config {
             store: maof_store::Config::default(),
             engine: maof_engine::Config::default(),
             resilience: maof_resilience::Config::default(),
+            structured: maof_structured::Config::default(),
             log: maof_telemetry::LogConfig::default(),
             providers: BTreeMap::new(),
             endpoints: Vec::new(),

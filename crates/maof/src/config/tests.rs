@@ -67,6 +67,29 @@ fn an_endpoint_survives_failure_in_its_own_way() {
 }
 
 #[test]
+fn what_agents_declare_badly_is_named_and_what_nobody_can_be_told_is_warned_of() {
+    let config = |output: &str| {
+        Config::parse(&format!(
+            "endpoints: [{{name: e, service: {{url: 'http://h.example/p', body: '{{{{ text }}}}'}}}}]\n\
+             agents: [{{name: a, endpoints: [e], output: {output}}}]\n"
+        ))
+    };
+    let check = |output: &str, expect: Option<&str>| {
+        let field = config(output).err().map(|e| e.field().unwrap_or("?").to_owned());
+        assert_eq!(field.as_deref(), expect, "{output}");
+    };
+    check("{schema: {type: object}, fields: {answer: /label}}", None);
+    check("{schema: {type: objekt}}", Some("agents[0].output.schema"));
+    check("{schema: {}, fields: {answer: label}}", Some("agents[0].output.fields.answer"));
+    let warned =
+        |output: &str| config(output).unwrap().check().unwrap().iter().any(|w| w.contains("output.fields"));
+    assert!(warned("{schema: {type: object}}"));
+    assert!(!warned("{schema: {type: object}, fields: {answer: ''}}"));
+    let wrong = Config::parse("structured: {max_schema_bytes: 0}").unwrap_err();
+    assert_eq!(wrong.field(), Some("structured.max_schema_bytes"));
+}
+
+#[test]
 fn what_is_shown_of_a_configuration_has_no_secret() {
     let service = "service: {url: \"http://h.example/p\", headers: {x-key: sk-secret1}, query: {k: sk-secret2}, body: \"{{ text }}\"}";
     let shown = parse(service).unwrap().masked();
@@ -103,7 +126,7 @@ fn the_page_of_providers_tells_every_profile_and_its_examples_are_right() {
         assert!(!config.endpoints.is_empty(), "{given}");
         checked += 1;
     }
-    assert_eq!(checked, 7, "examples");
+    assert_eq!(checked, 8, "examples");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::block::{self, Manner};
+use super::schema::fitted;
 use super::wire::NAME;
 use crate::dialect::field::object;
 use crate::dialect::gate::{Gate, is_foreign};
@@ -221,6 +222,8 @@ fn shape(chat: &ChatRequest, body: &mut Map<String, Value>, gate: &mut Gate) -> 
         None | Some(OutputFormat::Text) => {}
         Some(OutputFormat::Json) => gate.cannot("response_format (any JSON object; give a schema)")?,
         Some(OutputFormat::JsonSchema { schema, .. }) => {
+            // The dialect's own callers know what it takes.
+            let schema = if chat.spoken == Some(NAME) { schema.clone() } else { fitted(schema) };
             set_config(body, "format", json!({"type": "json_schema", "schema": schema}));
         }
     }

@@ -60,6 +60,7 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
         most => Some(most.unwrap_or(0)),
     };
     wire.stream = operation == Operation::Chat && field(&object, "stream", "true or false")?.unwrap_or(false);
+    wire.output = object.read("output_config").and_then(|mut config| format(&mut config));
     wire.include_usage = true;
     wire.headers = incoming.headers;
     Ok(Body::Wire(Arc::new(wire)))
@@ -259,21 +260,22 @@ fn thinking(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
 /// The answer's shape, out of `output_config`, where nothing else is left in it.
 fn shape(chat: &mut ChatRequest) {
     let Some(Value::Object(mut config)) = chat.rest.remove("output_config") else { return };
-    match config.remove("format") {
-        Some(format) if format["type"] == "json_schema" && !format["schema"].is_null() => {
-            chat.output = Some(OutputFormat::JsonSchema {
-                name: "answer".to_owned(),
-                schema: format["schema"].clone(),
-                strict: Some(true),
-            });
-        }
-        Some(other) => drop(config.insert("format".to_owned(), other)),
-        None => {}
-    }
+    chat.output = format(&mut config);
     if let Some(Value::String(effort)) = config.remove("effort") {
         chat.thinking.get_or_insert_default().effort = Some(effort);
     }
     if !config.is_empty() {
         chat.rest.insert("output_config".to_owned(), Value::Object(config));
     }
+}
+
+/// Takes the shape out of `output_config`, if it is a schema.
+fn format(config: &mut Map<String, Value>) -> Option<OutputFormat> {
+    let mut format = config.remove("format")?;
+    if format["type"] == "json_schema" && !format["schema"].is_null() {
+        let schema = format["schema"].take();
+        return Some(OutputFormat::JsonSchema { name: "answer".to_owned(), schema, strict: Some(true) });
+    }
+    config.insert("format".to_owned(), format);
+    None
 }

@@ -23,6 +23,7 @@ mod encode;
 mod error;
 mod ingress;
 mod reply;
+mod schema;
 mod stream;
 mod wire;
 
@@ -52,6 +53,10 @@ impl Dialect for Anthropic {
 
     fn counts_tokens(&self) -> bool {
         true
+    }
+
+    fn schema_field(&self) -> &'static str {
+        "output_config.format.schema"
     }
 
     fn headers(&self) -> &'static [&'static str] {

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::part;
+use super::schema::plain;
 use super::wire::{NAME, get, take};
 use crate::dialect::field::{object, unambiguous, wrong};
 
@@ -31,7 +32,8 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
     if operation == Operation::Chat {
         contents(object.get("contents"))?;
         let config = object.get("generationConfig").or_else(|| object.get("generation_config"));
-        let config: Value = config.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
+        let mut config: Value = config.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
+        wire.output = config.as_object_mut().and_then(shape);
         wire.choices = number(&config, "candidateCount")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
         let each = number(&config, "maxOutputTokens")?;
         wire.max_output = each.map(|most| most.saturating_mul(u64::from(wire.choices)));
@@ -214,7 +216,7 @@ fn functions(tools: &Value) -> Option<Vec<ToolSpec>> {
                 return None;
             }
             let schema = match get(function, "parametersJsonSchema") {
-                Value::Null => lower_types(&function["parameters"]),
+                Value::Null => plain(&function["parameters"]),
                 schema => schema.clone(),
             };
             specs.push(ToolSpec {
@@ -226,21 +228,6 @@ fn functions(tools: &Value) -> Option<Vec<ToolSpec>> {
         }
     }
     Some(specs)
-}
-
-/// Google's schemas write types in capitals.
-fn lower_types(schema: &Value) -> Value {
-    match schema {
-        Value::Object(object) => {
-            let lower = |(key, value): (&String, &Value)| match value {
-                Value::String(text) if key == "type" => (key.clone(), Value::from(text.to_lowercase())),
-                other => (key.clone(), lower_types(other)),
-            };
-            Value::Object(object.iter().map(lower).collect())
-        }
-        Value::Array(items) => items.iter().map(lower_types).collect(),
-        other => other.clone(),
-    }
 }
 
 /// Which function must be used, if it can be said in MAOF's words.
@@ -286,23 +273,30 @@ fn generation(config: &mut Map<String, Value>, chat: &mut ChatRequest) -> Result
         let told = take(&mut thinking, "includeThoughts").and_then(|told| told.as_bool());
         chat.thinking = Some(Thinking { effort: level, budget_tokens: budget, told });
     }
-    let kind = take(config, "responseMimeType");
-    match kind.as_ref().and_then(Value::as_str) {
+    chat.output = shape(config);
+    Ok(())
+}
+
+/// Takes the shape of the answer out of `generationConfig`, if it is of a common kind.
+fn shape(config: &mut Map<String, Value>) -> Option<OutputFormat> {
+    let kind = take(config, "responseMimeType")?;
+    match kind.as_str() {
         Some("application/json") => {
             let schema = take(config, "responseJsonSchema");
-            let schema = schema.or_else(|| take(config, "responseSchema").map(|schema| lower_types(&schema)));
-            chat.output = Some(match schema {
+            let schema = schema.or_else(|| take(config, "responseSchema").map(|schema| plain(&schema)));
+            Some(match schema {
                 Some(schema) => {
                     OutputFormat::JsonSchema { name: "answer".to_owned(), schema, strict: Some(true) }
                 }
                 None => OutputFormat::Json,
-            });
+            })
         }
-        Some("text/plain") => chat.output = Some(OutputFormat::Text),
-        Some(_) => drop(config.insert("responseMimeType".to_owned(), kind.unwrap_or_default())),
-        None => {}
+        Some("text/plain") => Some(OutputFormat::Text),
+        _ => {
+            config.insert("responseMimeType".to_owned(), kind);
+            None
+        }
     }
-    Ok(())
 }
 
 /// The texts to embed: one, or a batch.

@@ -23,6 +23,7 @@ mod error;
 mod ingress;
 mod part;
 mod reply;
+mod schema;
 mod stream;
 mod wire;
 
@@ -52,6 +53,10 @@ impl Dialect for Gemini {
 
     fn counts_tokens(&self) -> bool {
         true
+    }
+
+    fn schema_field(&self) -> &'static str {
+        "generationConfig.responseJsonSchema"
     }
 
     fn encode(&self, call: &Call, ask: Ask<'_>) -> Result<Outgoing> {

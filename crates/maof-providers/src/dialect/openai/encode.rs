@@ -13,7 +13,7 @@ use super::wire::NAME;
 use super::{OpenAi, media, wire};
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::{Object, quoted};
-use crate::dialect::{sealed, thinking};
+use crate::dialect::{sealed, strict, thinking};
 
 pub(super) fn encode(call: &Call, ask: Ask<'_>, dialect: &OpenAi) -> Result<Outgoing> {
     let gate = Gate::new(NAME, ask.unsupported);
@@ -105,7 +105,7 @@ fn chat(chat: &ChatRequest, call: &Call, model: &str, dialect: &OpenAi, mut gate
     }
     put(&mut body, "tool_choice", chat.tool_choice.as_ref().map(tool_choice));
     put(&mut body, "parallel_tool_calls", chat.parallel_tool_calls);
-    put(&mut body, "response_format", chat.output.as_ref().map(format));
+    put(&mut body, "response_format", chat.output.as_ref().map(|output| format(output, foreign)));
     put(&mut body, dialect.limit, chat.max_tokens);
     put(&mut body, "temperature", chat.temperature);
     put(&mut body, "top_p", chat.top_p);
@@ -154,7 +154,7 @@ fn tool_choice(choice: &ToolChoice) -> Value {
     }
 }
 
-fn format(output: &OutputFormat) -> Value {
+fn format(output: &OutputFormat, foreign: bool) -> Value {
     match output {
         OutputFormat::Text => json!({"type": "text"}),
         OutputFormat::Json => json!({"type": "json_object"}),
@@ -163,7 +163,7 @@ fn format(output: &OutputFormat) -> Value {
                 name: name.clone(),
                 schema: schema.clone(),
                 description: None,
-                strict: *strict,
+                strict: strict::fits(foreign, *strict, schema),
             };
             json!({"type": "json_schema", "json_schema": schema})
         }

@@ -57,6 +57,7 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
                 wire.include_usage = chat.include_usage;
                 wire.max_output = chat.max_output;
                 wire.choices = chat.choices;
+                wire.output = shape(&object);
             }
             wire
         }
@@ -145,13 +146,16 @@ fn tools(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
             },
         };
     }
-    if let Some(raw) = object.get("response_format") {
-        match serde_json::from_str::<wire::Format>(raw) {
-            Ok(format) => chat.output = Some(output(format)),
-            Err(_) => keep(object, "response_format", &mut chat.rest)?,
-        }
+    chat.output = shape(object);
+    if chat.output.is_none() && object.get("response_format").is_some() {
+        keep(object, "response_format", &mut chat.rest)?;
     }
     Ok(())
+}
+
+/// The shape of the answer, if it is of a common kind.
+fn shape(object: &Object<'_>) -> Option<OutputFormat> {
+    serde_json::from_str(object.get("response_format")?).ok().map(output)
 }
 
 fn tool(tool: wire::Tool) -> ToolSpec {

@@ -65,6 +65,10 @@ impl Dialect for OpenAi {
         "chatcmpl-"
     }
 
+    fn schema_field(&self) -> &'static str {
+        "response_format.json_schema.schema"
+    }
+
     fn headers(&self) -> &'static [&'static str] {
         &["openai-beta"]
     }

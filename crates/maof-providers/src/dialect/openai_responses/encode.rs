@@ -13,7 +13,7 @@ use super::wire::NAME;
 use crate::dialect::field::object;
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::quoted;
-use crate::dialect::{sealed, thinking};
+use crate::dialect::{sealed, strict, thinking};
 
 pub(super) fn encode(call: &Call, ask: Ask<'_>) -> Result<Outgoing> {
     let operation = call.operation();
@@ -98,7 +98,7 @@ fn written(chat: &ChatRequest, call: &Call, model: &str, gate: &mut Gate) -> Res
     }
     put(&mut body, "tool_choice", chat.tool_choice.as_ref().map(tool_choice));
     put(&mut body, "parallel_tool_calls", chat.parallel_tool_calls);
-    shape(chat, &mut body);
+    shape(chat, foreign, &mut body);
     put(&mut body, "max_output_tokens", chat.max_tokens);
     put(&mut body, "temperature", chat.temperature);
     put(&mut body, "top_p", chat.top_p);
@@ -151,15 +151,15 @@ fn tool_choice(choice: &ToolChoice) -> Value {
     }
 }
 
-fn shape(chat: &ChatRequest, body: &mut Map<String, Value>) {
+fn shape(chat: &ChatRequest, foreign: bool, body: &mut Map<String, Value>) {
     let format = match &chat.output {
         None => return,
         Some(OutputFormat::Text) => json!({"type": "text"}),
         Some(OutputFormat::Json) => json!({"type": "json_object"}),
         Some(OutputFormat::JsonSchema { name, schema, strict }) => {
             let mut format = json!({"type": "json_schema", "name": name, "schema": schema});
-            if let Some(strict) = strict {
-                format["strict"] = (*strict).into();
+            if let Some(strict) = strict::fits(foreign, *strict, schema) {
+                format["strict"] = strict.into();
             }
             format
         }

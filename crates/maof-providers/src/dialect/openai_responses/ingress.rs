@@ -56,6 +56,7 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
     }
     wire.stream = field(&object, "stream", "true or false")?.unwrap_or(false);
     wire.max_output = positive(&object, "max_output_tokens")?;
+    wire.output = object.read("text").and_then(|mut text| shape(&mut text));
     wire.include_usage = true;
     wire.headers = incoming.headers;
     Ok(Body::Wire(Arc::new(wire)))
@@ -169,30 +170,34 @@ fn tools(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
 /// The shape of the answer, out of `text`.
 fn text(object: &Object<'_>, chat: &mut ChatRequest) -> Result<()> {
     let Some(mut text) = field::<Map<String, Value>>(object, "text", "an object")? else { return Ok(()) };
-    let format = text.remove("format").unwrap_or_default();
-    match format["type"].as_str() {
-        Some("text") => chat.output = Some(OutputFormat::Text),
-        Some("json_object") => chat.output = Some(OutputFormat::Json),
-        Some("json_schema") => {
-            let mut schema = format["schema"].clone();
-            // What the schema is for, other dialects say within it.
-            if let (Some(text), Some(object)) = (format["description"].as_str(), schema.as_object_mut()) {
-                object.entry("description").or_insert_with(|| text.into());
-            }
-            chat.output = Some(OutputFormat::JsonSchema {
-                name: format["name"].as_str().unwrap_or("answer").to_owned(),
-                schema,
-                strict: format["strict"].as_bool(),
-            });
-        }
-        _ if format.is_null() => {}
-        _ => drop(text.insert("format".to_owned(), format)),
-    }
+    chat.output = shape(&mut text);
     text.retain(|_, value| !value.is_null());
     if !text.is_empty() {
         chat.rest.insert("text".to_owned(), Value::Object(text));
     }
     Ok(())
+}
+
+/// Takes the shape of the answer out of `text`, if it is of a common kind.
+fn shape(text: &mut Map<String, Value>) -> Option<OutputFormat> {
+    let mut format = text.remove("format")?;
+    match format["type"].as_str() {
+        Some("text") => Some(OutputFormat::Text),
+        Some("json_object") => Some(OutputFormat::Json),
+        Some("json_schema") => {
+            let mut schema = format["schema"].take();
+            // What the schema is for, other dialects say within it.
+            if let (Some(text), Some(object)) = (format["description"].as_str(), schema.as_object_mut()) {
+                object.entry("description").or_insert_with(|| text.into());
+            }
+            let name = format["name"].as_str().unwrap_or("answer").to_owned();
+            Some(OutputFormat::JsonSchema { name, schema, strict: format["strict"].as_bool() })
+        }
+        _ => {
+            text.insert("format".to_owned(), format);
+            None
+        }
+    }
 }
 
 /// How much to think. What other dialects cannot say of it stays in `rest` as well.

@@ -50,6 +50,10 @@ impl Dialect for Responses {
         "resp_"
     }
 
+    fn schema_field(&self) -> &'static str {
+        "text.format.schema"
+    }
+
     fn headers(&self) -> &'static [&'static str] {
         &["openai-beta"]
     }
