@@ -51,6 +51,14 @@ bench *args:
 train:
     cargo run --release -p maof-local --example train
 
+# Learned routing: trains on one half of the public outcomes (MAOF_DATA), judges on the other, prints all measures.
+routing:
+    cargo run --release -p maof-router --example routing
+
+# Fetches the public originals of those outcomes, pinned by commit, into a folder (default target/data).
+data *args:
+    scripts/data "$@"
+
 # The official SDKs in front of a server of ours, all of them or those that are named: `just sdks anthropic`.
 sdks *args:
     scripts/sdks "$@"

@@ -45,6 +45,8 @@ enum Command {
     Agents,
     /// Check or show the configuration
     Config(commands::config::Args),
+    /// Learn which model to ask, and choose for new prompts
+    Route(commands::route::Args),
     /// Serve the REST API and the OpenAI-compatible gateway
     Serve(commands::serve::Args),
     /// Print a shell's completion script
@@ -83,6 +85,7 @@ async fn obey(cli: Cli) -> maof::Result<u8> {
         Command::Tasks(args) => commands::tasks::run(&cli.common, args).await,
         Command::Agents => commands::agents::run(&cli.common).await,
         Command::Config(args) => commands::config::run(&cli.common, args),
+        Command::Route(args) => commands::route::run(&cli.common, args),
         Command::Serve(args) => commands::serve::run(&cli.common, args).await,
         Command::Completions { .. } => Ok(exit::SUCCESS),
     }

@@ -202,3 +202,99 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
     let report: Value = serde_json::from_slice(&resumed.stdout).unwrap();
     assert_eq!((&report["state"], &report["run"]), (&Value::from("completed"), &Value::from(id)));
 }
+
+/// Outcomes of two models: the cheap one can do what is easy, the strong one everything.
+fn outcomes() -> String {
+    let line = |n: u32| {
+        let (prompt, cheap, said) = if n.is_multiple_of(2) {
+            (format!("add {n} and two"), 1, "1 + 2 = 3. #### 3")
+        } else {
+            (format!("prove lemma {n} of the book"), 0, "Then the")
+        };
+        let y = serde_json::json!({"cheap": cheap, "strong": 1});
+        let out = serde_json::json!({"cheap": said, "strong": "Yes."});
+        serde_json::json!({"id": n, "prompt": prompt, "y": y, "out": out}).to_string()
+    };
+    (0..200).map(|n| line(n) + "\n").collect()
+}
+
+fn run_with(dir: &Path, args: &[&str], input: &str) -> Output {
+    let mut command = Command::new(maof());
+    command.current_dir(dir).args(args).env_remove("MAOF_CONFIG").env_remove("MAOF_DB");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A program that refuses its arguments does not read.
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_trained_model_scores_and_chooses_for_prompts_it_has_not_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("o.jsonl"), outcomes()).unwrap();
+    std::fs::write(dir.path().join("prices.json"), r#"{"cheap": [1, 1], "strong": [10, 10]}"#).unwrap();
+    let output = run(dir.path(), &["route", "train", "o.jsonl", "--model", "m"]);
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("strong: strong, cheap: cheap") && said.contains("APGR"), "{said}");
+    let answers = |args: &[&str], questions: &str| -> Vec<String> {
+        let output = run_with(dir.path(), args, questions);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
+        text(&output.stdout).lines().map(str::to_owned).collect()
+    };
+    let score = |line: &str| line.split_once('\t').unwrap().1.parse::<f64>().unwrap();
+    let questions = "{\"id\": \"e\", \"prompt\": \"add 999 and two\"}\n\n{\"id\": 7, \"prompt\": \"prove lemma 999 of the book\"}\n";
+    let found = answers(&["route", "score", "--model", "m"], questions);
+    assert!(found[0].starts_with("e\t") && found[1].starts_with("7\t"), "{found:?}");
+    assert!(score(&found[1]) > score(&found[0]) + 0.2, "{found:?}");
+    let chosen = answers(&["route", "choose", "--model", "m", "--quality", "0.95"], questions);
+    assert_eq!(chosen, ["e\tcheap", "7\tstrong"]);
+    // The same prompt: only the cheap model's answer differs, and nothing else of the line is looked at.
+    let answered = |said: &str| {
+        format!(
+            "{{\"id\": 1, \"prompt\": \"add 1 and two\", \"y\": 5, \"out\": {{\"cheap\": \"{said}\", \"strong\": 5}}}}\n"
+        )
+    };
+    let pair = answered("1 + 2 = 3. #### 3") + &answered("1 + 2 = 4, then the");
+    let found = answers(&["route", "score", "--cascade", "--model", "m"], &pair);
+    assert!(score(&found[1]) > score(&found[0]) + 0.2, "{found:?}");
+}
+
+#[test]
+fn bad_input_to_route_is_told_by_file_line_and_field() {
+    let train = ["route", "train", "o.jsonl", "--model", "m"];
+    let good = outcomes();
+    let with = |line: &str| good.clone() + line;
+    let wrong = |line: &str, parts: &[&str]| check(&[("o.jsonl", &with(line))], &train, 2, parts);
+    wrong("{", &["o.jsonl, line 201", "JSON"]);
+    wrong(r#"{"prompt": "q"}"#, &["o.jsonl, line 201", "`y` is missing"]);
+    wrong(r#"{"prompt": "q", "y": {"cheap": 2}}"#, &["line 201", "`y.cheap`", "0 to 1"]);
+    check(&[("o.jsonl", "")], &train, 2, &["outcomes", "at least 20"]);
+    check(&[], &train, 3, &["o.jsonl"]);
+    check(
+        &[("o.jsonl", &good)],
+        &["route", "train", "o.jsonl", "--model", "m", "--strong", "x"],
+        2,
+        &["strong", "`x`"],
+    );
+    let args = ["route", "train", "o.jsonl", "--model", "m", "--prices", "p"];
+    check(&[("o.jsonl", &good), ("p", "{}")], &args, 2, &["prices.cheap"]);
+    check(&[("m", "nonsense")], &["route", "score", "--model", "m"], 2, &["model", "no model"]);
+    check(&[], &["route", "score", "--model", "m"], 3, &["m"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("o.jsonl"), good).unwrap();
+    assert_eq!(run(dir.path(), &train).status.code(), Some(0));
+    let refuse = |args: &[&str], input: &str, parts: &[&str]| {
+        let output = run_with(dir.path(), args, input);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    };
+    let score = ["route", "score", "--model", "m"];
+    refuse(&score, "{\"id\": 1, \"prompt\": \"q\"}\n{\"id\": 2}\n", &["standard input, line 2", "`prompt`"]);
+    refuse(&score, "{\"prompt\": \"q\"}\n", &["line 1", "`id`"]);
+    let cascade = ["route", "score", "--model", "m", "--cascade"];
+    refuse(&cascade, "{\"id\": 1, \"prompt\": \"q\"}\n", &["line 1", "`out`"]);
+    refuse(&["route", "choose", "--model", "m", "--quality", "-1"], "", &["quality"]);
+}

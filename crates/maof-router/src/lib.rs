@@ -32,6 +32,7 @@
 
 mod config;
 pub mod fallback;
+pub mod learned;
 mod registry;
 mod router;
 

@@ -1,0 +1,262 @@
+//! The model's file: `MAOFROUT`, a version, the model, a check sum. Little-endian throughout.
+//!
+//! | part | bytes |
+//! |---|---|
+//! | magic, version | 8 + 2 |
+//! | arms: count, then name, prices, tokens of an answer | 2 + each 1 + name + 8 + 8 + 4 |
+//! | strong, cheap, cost of a mean strong call | 2 + 2 + 8 |
+//! | cascade's weights | 4 each |
+//! | calibration: by prompt, by answer (12 a step), tradeoffs (16 each) | 2 each + steps |
+//! | plain numbers: mean, deviation | 4 each |
+//! | weights of plain numbers and bias: for each, each arm's weight and squared gradients | 8 each |
+//! | idf of words never seen, count of the others, then each one's bucket, idf, weights as above | 4 + 4 + each 8 + 8 an arm |
+//! | FNV-1a of everything before | 8 |
+//!
+//! It grows with the words that were seen, up to [`MAX_BYTES`].
+
+use maof_core::{Error, Name, Result, Tariff, Unit};
+
+use super::calibration::{Calibration, STEPS, Step, Tradeoff};
+use super::cascade::{Cascade, WEIGHTS};
+use super::features::{BUCKETS, Encoder, SCALARS};
+use super::hash::hashed;
+use super::heads::{DENSE, Heads};
+use super::model::{Arm, MAX_ARMS, Model};
+
+const MAGIC: &[u8; 8] = b"MAOFROUT";
+/// The version of the format, and of what the buckets and plain numbers mean.
+const VERSION: u16 = 1;
+/// The most bytes that a model's file has.
+pub const MAX_BYTES: usize = BUCKETS * (8 + 8 * MAX_ARMS) + 64 * 1024;
+/// The most tradeoffs that a file may hold.
+const MAX_TRADEOFFS: usize = 1024;
+
+impl Model {
+    /// The model's file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Writer(MAGIC.to_vec());
+        out.u16(VERSION);
+        out.u16(self.arms.len() as u16);
+        for arm in &self.arms {
+            let name = arm.name.as_str().as_bytes();
+            out.0.push(name.len() as u8);
+            out.0.extend(name);
+            out.0.extend(arm.tariff.price(Unit::Input).to_le_bytes());
+            out.0.extend(arm.tariff.price(Unit::Output).to_le_bytes());
+            out.f32(arm.output_tokens);
+        }
+        out.u16(self.strong as u16);
+        out.u16(self.cheap as u16);
+        out.0.extend(self.cost_unit.to_le_bytes());
+        self.cascade.0.iter().for_each(|weight| out.f32(*weight));
+        for steps in [&self.calibration.by_prompt, &self.calibration.by_answer] {
+            out.u16(steps.len() as u16);
+            for step in steps {
+                [step.threshold, step.quality, step.error].into_iter().for_each(|value| out.f32(value));
+            }
+        }
+        out.u16(self.calibration.tradeoffs.len() as u16);
+        for at in &self.calibration.tradeoffs {
+            [at.cost_weight, at.quality, at.error, at.cost].into_iter().for_each(|value| out.f32(value));
+        }
+        self.write_weights(&mut out);
+        let sum = hashed(&out.0);
+        out.0.extend(sum.to_le_bytes());
+        out.0
+    }
+
+    fn write_weights(&self, out: &mut Writer) {
+        let (idf, mean, deviation) = self.encoder.parts();
+        mean.iter().chain(deviation).for_each(|value| out.f32(*value));
+        let row = |out: &mut Writer, row: usize| {
+            for (weight, square) in self.heads.learned(row) {
+                out.f32(weight);
+                out.f32(square);
+            }
+        };
+        (BUCKETS..BUCKETS + DENSE).for_each(|at| row(out, at));
+        // The highest idf is that of words never seen; a bucket with it and without weights need not be told.
+        let unseen = idf.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        out.f32(unseen);
+        let told = |(bucket, idf): &(usize, &f32)| {
+            **idf != unseen || self.heads.learned(*bucket).any(|learned| learned != (0.0, 0.0))
+        };
+        let known: Vec<(usize, &f32)> = idf.iter().enumerate().filter(told).collect();
+        out.u32(known.len() as u32);
+        for (bucket, idf) in known {
+            out.u32(bucket as u32);
+            out.f32(*idf);
+            row(out, bucket);
+        }
+    }
+
+    /// Reads a model's file.
+    ///
+    /// # Errors
+    /// `invalid_request` naming `model` when it is no model, of another version, damaged or cut short.
+    pub fn from_bytes(file: &[u8]) -> Result<Model> {
+        if file.len() > MAX_BYTES {
+            return Err(wrong("the model file is larger than any model"));
+        }
+        let Some(rest) = file.strip_prefix(MAGIC) else {
+            return Err(wrong("the file is no model of `maof route train`"));
+        };
+        let mut head = Reader(rest);
+        let version = head.u16()?;
+        if version != VERSION {
+            return Err(wrong(format!(
+                "the model file has version {version}, this build reads {VERSION}; train the model again"
+            )));
+        }
+        let (body, sum) = file.split_last_chunk::<8>().ok_or_else(short)?;
+        if hashed(body).to_le_bytes() != *sum {
+            return Err(wrong(
+                "the model file is damaged: its check sum does not fit; copy or train it again",
+            ));
+        }
+        let mut from = Reader(body.get(MAGIC.len() + 2..).unwrap_or_default());
+        let model = Model::read(&mut from)?;
+        if !from.0.is_empty() {
+            return Err(wrong("the model file is longer than its model"));
+        }
+        Ok(model)
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Model> {
+        let count = from.below(MAX_ARMS + 1)?;
+        let arms = (0..count).map(|_| from.arm()).collect::<Result<Vec<_>>>()?;
+        if count < 2 {
+            return Err(wrong("the model file has fewer than two arms"));
+        }
+        let (strong, cheap) = (from.below(count)?, from.below(count)?);
+        let cost_unit = f64::from_le_bytes(from.take()?);
+        if !(cost_unit.is_finite() && cost_unit >= 0.0) {
+            return Err(wrong("the model file has a number that is not finite"));
+        }
+        let mut cascade = [0.0; WEIGHTS];
+        for weight in &mut cascade {
+            *weight = from.finite()?;
+        }
+        let calibration =
+            Calibration { by_prompt: from.steps()?, by_answer: from.steps()?, tradeoffs: from.tradeoffs()? };
+        let (encoder, heads) = from.weights(count)?;
+        let cascade = Cascade(cascade);
+        Ok(Model { arms, strong, cheap, encoder, heads, cascade, calibration, cost_unit })
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn u16(&mut self, value: u16) {
+        self.0.extend(value.to_le_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.0.extend(value.to_le_bytes());
+    }
+
+    fn f32(&mut self, value: f32) {
+        self.0.extend(value.to_le_bytes());
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or_else(short)?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+
+    fn u16(&mut self) -> Result<u16> {
+        Ok(u16::from_le_bytes(self.take()?))
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.take()?))
+    }
+
+    fn f32(&mut self) -> Result<f32> {
+        Ok(f32::from_le_bytes(self.take()?))
+    }
+
+    fn finite(&mut self) -> Result<f32> {
+        let value = self.f32()?;
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(wrong("the model file has a number that is not finite"))
+        }
+    }
+
+    /// A count or an index below `limit`.
+    fn below(&mut self, limit: usize) -> Result<usize> {
+        let value = usize::from(self.u16()?);
+        if value < limit { Ok(value) } else { Err(wrong("the model file has a count beyond its limit")) }
+    }
+
+    fn arm(&mut self) -> Result<Arm> {
+        let [length] = self.take()?;
+        let (name, rest) = self.0.split_at_checked(usize::from(length)).ok_or_else(short)?;
+        self.0 = rest;
+        let name = std::str::from_utf8(name).ok().and_then(|name| Name::new(name).ok());
+        let name = name.ok_or_else(|| wrong("the model file has an arm without a proper name"))?;
+        let (input, output) = (u64::from_le_bytes(self.take()?), u64::from_le_bytes(self.take()?));
+        let tariff = Tariff::default().with(Unit::Input, input).with(Unit::Output, output);
+        Ok(Arm { name, tariff, output_tokens: self.finite()? })
+    }
+
+    fn steps(&mut self) -> Result<Vec<Step>> {
+        let step = |from: &mut Self| {
+            // The threshold of the last step is below every score: minus infinity.
+            Ok(Step { threshold: from.f32()?, quality: from.finite()?, error: from.finite()? })
+        };
+        (0..self.below(STEPS + 2)?).map(|_| step(self)).collect()
+    }
+
+    fn tradeoffs(&mut self) -> Result<Vec<Tradeoff>> {
+        let one = |from: &mut Self| {
+            let (cost_weight, quality) = (from.finite()?, from.finite()?);
+            Ok(Tradeoff { cost_weight, quality, error: from.finite()?, cost: from.finite()? })
+        };
+        (0..self.below(MAX_TRADEOFFS + 1)?).map(|_| one(self)).collect()
+    }
+
+    fn weights(&mut self, arms: usize) -> Result<(Encoder, Heads)> {
+        let (mut mean, mut deviation) = ([0.0; SCALARS], [0.0; SCALARS]);
+        for value in mean.iter_mut().chain(&mut deviation) {
+            *value = self.finite()?;
+        }
+        let mut heads = Heads::blank(arms);
+        for row in BUCKETS..BUCKETS + DENSE {
+            self.row(&mut heads, arms, row)?;
+        }
+        let mut idf = vec![self.finite()?; BUCKETS];
+        for _ in 0..self.u32()? {
+            let bucket = self.u32()? as usize;
+            let value = self.finite()?;
+            *idf.get_mut(bucket).ok_or_else(|| wrong("the model file names a bucket beyond the last"))? =
+                value;
+            self.row(&mut heads, arms, bucket)?;
+        }
+        Ok((Encoder::from_parts(idf, mean, deviation)?, heads))
+    }
+
+    fn row(&mut self, heads: &mut Heads, arms: usize, row: usize) -> Result<()> {
+        for arm in 0..arms {
+            let (weight, square) = (self.finite()?, self.finite()?);
+            heads.set(row, arm, weight, square.max(0.0));
+        }
+        Ok(())
+    }
+}
+
+fn short() -> Error {
+    wrong("the model file is cut short")
+}
+
+fn wrong(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::invalid_request(why).param("model")
+}

@@ -1,0 +1,277 @@
+//! A trained model: what each arm's answer to a prompt is likely to be worth, and what it costs.
+
+use maof_core::{Error, Name, Result, Tariff, Unit};
+
+use super::bandit::linear::MAX_DIMENSION;
+use super::calibration::Calibration;
+use super::cascade::Cascade;
+use super::features::{Encoder, Features};
+use super::heads::{DENSE, Heads, Pace};
+use super::verify::{self, Answer, verify};
+
+/// The most arms a model may have.
+pub const MAX_ARMS: usize = 32;
+
+/// Characters in a token, about; prices are of tokens, and counting them would cost more than deciding.
+const CHARS_PER_TOKEN: f64 = 4.0;
+/// One step at each feedback; as long as those of training, since they follow on them.
+const ONLINE: Pace = Pace { rate: 0.02, decay: 0.0 };
+
+/// One of those who may answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arm {
+    /// Its name.
+    pub name: Name,
+    /// What it charges for input and output tokens. Free where no price is known.
+    pub tariff: Tariff,
+    /// Tokens of its answers, in the mean.
+    pub output_tokens: f32,
+}
+
+impl Arm {
+    /// What an answer to a prompt of so many characters costs, estimated, in nano-dollars.
+    pub fn cost(&self, prompt_chars: u32) -> f64 {
+        let input = f64::from(prompt_chars) / CHARS_PER_TOKEN * self.tariff.price(Unit::Input) as f64;
+        let output = f64::from(self.output_tokens) * self.tariff.price(Unit::Output) as f64;
+        (input + output) / 1e6
+    }
+}
+
+/// What is expected of one arm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prospect<'a> {
+    /// The arm.
+    pub arm: &'a Arm,
+    /// The probability that its answer is good.
+    pub quality: f32,
+    /// What it costs, where a mean call of the strong arm costs 1. Zero without prices.
+    pub cost: f32,
+}
+
+/// How quality is weighed against cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Policy {
+    /// The arm with the highest quality less this much for each cost of a mean call of the strong arm.
+    Weigh(f32),
+    /// Always the arm that was best in training.
+    #[default]
+    Strong,
+}
+
+/// What is expected of the cheap arm's answer, now that it is there, and of asking the strong arm as well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Checked {
+    /// The probability that the cheap answer is right.
+    pub cheap: f32,
+    /// The probability that the strong arm's would be.
+    pub strong: f32,
+    /// What asking the strong arm costs, where a mean call of it costs 1.
+    pub extra_cost: f32,
+}
+
+impl Checked {
+    /// What the strong arm is expected to add. Higher is escalated first.
+    pub fn gain(&self) -> f32 {
+        self.strong - self.cheap
+    }
+
+    /// Whether asking the strong arm as well pays at this weight of cost.
+    pub fn escalates(&self, cost_weight: f32) -> bool {
+        self.gain() > cost_weight * self.extra_cost
+    }
+}
+
+/// Room to work in. Kept and used again, deciding allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    pub(super) features: Features,
+    pub(super) quality: Vec<f32>,
+}
+
+/// A model. Deciding takes `&self`, so any number of threads may share one; feedback takes `&mut self`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub(super) arms: Vec<Arm>,
+    /// The best single arm in training, and the one that is asked first in a cascade; indices into `arms`.
+    pub(super) strong: usize,
+    /// See `strong`.
+    pub(super) cheap: usize,
+    pub(super) encoder: Encoder,
+    pub(super) heads: Heads,
+    pub(super) cascade: Cascade,
+    pub(super) calibration: Calibration,
+    /// What a mean call of the strong arm costs, in nano-dollars.
+    pub(super) cost_unit: f64,
+}
+
+impl Model {
+    /// A model that knows nothing yet and learns from feedback alone: every arm at one half.
+    ///
+    /// # Errors
+    /// `invalid_request` naming `arms`, `strong` or `cheap`.
+    pub fn blank(arms: Vec<Arm>, strong: &Name, cheap: &Name) -> Result<Model> {
+        if !(2..=MAX_ARMS).contains(&arms.len()) {
+            let why = format!("a model has 2 to {MAX_ARMS} arms, not {}", arms.len());
+            return Err(Error::invalid_request(why).param("arms"));
+        }
+        let find = |name: &Name, field: &'static str| {
+            let unknown = || Error::invalid_request(format!("there is no arm called `{name}`")).param(field);
+            arms.iter().position(|arm| arm.name == *name).ok_or_else(unknown)
+        };
+        let (strong, cheap) = (find(strong, "strong")?, find(cheap, "cheap")?);
+        let heads = Heads::blank(arms.len());
+        let cost_unit = arms.get(strong).map_or(0.0, |arm| arm.cost(400));
+        let (encoder, cascade, calibration) =
+            (Encoder::blank(), Cascade::untrained(), Calibration::default());
+        Ok(Model { arms, strong, cheap, encoder, heads, cascade, calibration, cost_unit })
+    }
+
+    /// The arms, in the order of the model.
+    pub fn arms(&self) -> &[Arm] {
+        &self.arms
+    }
+
+    /// The best single arm in training.
+    pub fn strong(&self) -> Option<&Arm> {
+        self.arms.get(self.strong)
+    }
+
+    /// The arm that is asked first in a cascade.
+    pub fn cheap(&self) -> Option<&Arm> {
+        self.arms.get(self.cheap)
+    }
+
+    /// What thresholds are worth.
+    pub fn calibration(&self) -> &Calibration {
+        &self.calibration
+    }
+
+    /// Whether any arm has a price. Without, cost is left out of every choice.
+    pub fn has_prices(&self) -> bool {
+        self.arms.iter().any(|arm| !arm.tariff.is_free())
+    }
+
+    /// What the strong arm is expected to add over the cheap one, -1 to 1: higher is sent to the strong one.
+    pub fn score(&self, prompt: &str, scratch: &mut Scratch) -> f32 {
+        self.look(prompt, scratch);
+        quality(scratch, self.strong) - quality(scratch, self.cheap)
+    }
+
+    /// What is expected of every arm, in the order of the model.
+    pub fn prospects<'a>(
+        &'a self,
+        prompt: &str,
+        scratch: &'a mut Scratch,
+    ) -> impl Iterator<Item = Prospect<'a>> {
+        self.look(prompt, scratch);
+        let chars = scratch.features.chars;
+        let qualities = scratch.quality.iter();
+        self.arms.iter().zip(qualities).map(move |(arm, quality)| Prospect {
+            arm,
+            quality: *quality,
+            cost: self.relative_cost(arm, chars),
+        })
+    }
+
+    /// What [`super::bandit::Linear`] sees of a prompt, [`super::bandit::linear::MAX_DIMENSION`] numbers: words and
+    /// pairs folded into 64, then the plain numbers, then a one.
+    pub fn context(&self, prompt: &str, scratch: &mut Scratch) -> [f64; MAX_DIMENSION] {
+        const FOLDED: u32 = (MAX_DIMENSION - DENSE) as u32;
+        scratch.features.read(prompt);
+        self.encoder.encode(&mut scratch.features);
+        let mut context = [0.0; MAX_DIMENSION];
+        for (bucket, value) in &scratch.features.grams {
+            // The next bit is the sign, so that those who share a place cancel out rather than add up.
+            let sign = if (bucket / FOLDED).is_multiple_of(2) { 1.0 } else { -1.0 };
+            if let Some(sum) = context.get_mut((bucket % FOLDED) as usize) {
+                *sum += sign * f64::from(*value);
+            }
+        }
+        let dense = scratch.features.scalars.iter().copied().chain([1.0]);
+        for (place, value) in context.iter_mut().skip(FOLDED as usize).zip(dense) {
+            *place = f64::from(value);
+        }
+        context
+    }
+
+    /// The arm to ask among those that `allowed` lets through; none when it lets none through.
+    pub fn choose<'a>(
+        &'a self,
+        prompt: &str,
+        policy: Policy,
+        allowed: impl Fn(&Name) -> bool,
+        scratch: &'a mut Scratch,
+    ) -> Option<Prospect<'a>> {
+        let strong = self.strong().map(|arm| &arm.name);
+        // Where the strong arm may not be asked, `Policy::Strong` means the next best for this prompt.
+        let value = |prospect: &Prospect<'_>| match policy {
+            Policy::Weigh(weight) => prospect.quality - weight * prospect.cost,
+            Policy::Strong if Some(&prospect.arm.name) == strong => f32::INFINITY,
+            Policy::Strong => prospect.quality,
+        };
+        let allowed = self.prospects(prompt, scratch).filter(|prospect| allowed(&prospect.arm.name));
+        allowed.max_by(|a, b| value(a).total_cmp(&value(b)).then(b.cost.total_cmp(&a.cost)))
+    }
+
+    /// The cheapest policy that keeps this part (0.95 is 95 %) of the best single arm's quality, as far as held-out
+    /// outcomes tell; [`Policy::Strong`] where none does.
+    pub fn at_quality(&self, floor: f32) -> Policy {
+        self.calibration.tradeoff(floor).map_or(Policy::Strong, |at| Policy::Weigh(at.cost_weight))
+    }
+
+    /// Looks at the cheap arm's answer.
+    pub fn check(&self, prompt: &str, answer: &Answer<'_>, scratch: &mut Scratch) -> Checked {
+        self.look(prompt, scratch);
+        let evidence = verify(prompt, answer);
+        let strong = self.strong().map_or(0.0, |arm| self.relative_cost(arm, scratch.features.chars));
+        Checked {
+            cheap: self.cascade.right(&evidence, quality(scratch, self.cheap)),
+            strong: quality(scratch, self.strong),
+            extra_cost: strong,
+        }
+    }
+
+    /// Looks at the cheap arm's answer with the weights that were set by hand, as a model without training would:
+    /// the probability that it is right.
+    pub fn check_untrained(prompt: &str, answer: &Answer<'_>) -> f32 {
+        Cascade::untrained().right(&verify(prompt, answer), 0.5)
+    }
+
+    /// What each verifier counts for, in log odds, by name: the prompt's own prospect and the bias come last.
+    pub fn verifier_weights(&self) -> impl Iterator<Item = (&'static str, f32)> {
+        let names = verify::NAMES.into_iter().chain(["prospect", "bias"]);
+        names.zip(self.cascade.0)
+    }
+
+    /// Learns that an answer of `arm` to `prompt` was this good, 0 to 1.
+    ///
+    /// # Errors
+    /// `not_found` naming `arm`, `invalid_request` naming `quality`; nothing is learned then.
+    pub fn observe(&mut self, prompt: &str, arm: &Name, quality: f32, scratch: &mut Scratch) -> Result<()> {
+        let Some(at) = self.arms.iter().position(|known| known.name == *arm) else {
+            return Err(Error::not_found(format!("the model has no arm called `{arm}`")).param("arm"));
+        };
+        if !(0.0..=1.0).contains(&quality) {
+            return Err(Error::invalid_request("`quality` must be 0 to 1").param("quality"));
+        }
+        scratch.features.read(prompt);
+        self.encoder.encode(&mut scratch.features);
+        let target = |other| (other == at).then_some(quality);
+        self.heads.step(&scratch.features, target, ONLINE, &mut scratch.quality);
+        Ok(())
+    }
+
+    fn look(&self, prompt: &str, scratch: &mut Scratch) {
+        scratch.features.read(prompt);
+        self.encoder.encode(&mut scratch.features);
+        self.heads.appraise(&scratch.features, &mut scratch.quality);
+    }
+
+    pub(super) fn relative_cost(&self, arm: &Arm, chars: u32) -> f32 {
+        if self.cost_unit > 0.0 { (arm.cost(chars) / self.cost_unit) as f32 } else { 0.0 }
+    }
+}
+
+fn quality(scratch: &Scratch, arm: usize) -> f32 {
+    scratch.quality.get(arm).copied().unwrap_or(0.5)
+}
