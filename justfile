@@ -43,6 +43,12 @@ examples:
 accept:
     .ci/run accept
 
+# Every fault that an upstream is known for, played at a real server; the exit code is the number of red rows.
+# `just wall F08`, `just wall --without retry`, `just wall --layers`, `just wall --storm`: docs/failure-wall.md.
+wall *args:
+    cargo build --workspace --bins --locked
+    "${CARGO_TARGET_DIR:-target}/debug/wall" "$@"
+
 # The benchmarks; docs/benchmarks.md says how to read them.
 bench *args:
     cargo bench -p maof-benches "$@"

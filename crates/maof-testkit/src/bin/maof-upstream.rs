@@ -1,8 +1,11 @@
-//! The scripted upstream as a process of its own: `maof-upstream [--port N] [--script JSON|@FILE]`.
+//! The scripted upstream as a process of its own:
+//! `maof-upstream [--port N] [--script JSON|@FILE] [--tls FILE]`.
 //!
-//! Prints its port on one line, then serves until it is killed. `GET /__stats` tells what it has received.
+//! Prints its port on one line, then serves until it is killed. With `--tls` it also speaks HTTP/2 over TLS; that
+//! port comes second, and FILE gets the certificate to trust. `GET /__stats` tells what it has received.
 #![allow(clippy::print_stdout, reason = "the test that starts it reads the port")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use maof_testkit::{Script, Upstream};
@@ -10,10 +13,11 @@ use maof_testkit::{Script, Upstream};
 struct Options {
     port: u16,
     script: Script,
+    tls: Option<PathBuf>,
 }
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { port: 0, script: Script::default() };
+    let mut options = Options { port: 0, script: Script::default(), tls: None };
     while let Some(flag) = args.next() {
         let value = args.next().ok_or_else(|| format!("{flag} needs a value"))?;
         match flag.as_str() {
@@ -25,7 +29,8 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
                 };
                 options.script = serde_json::from_str(&text).map_err(|e| format!("--script: {e}"))?;
             }
-            _ => return Err(format!("there is no option {flag}; there are --port and --script")),
+            "--tls" => options.tls = Some(value.into()),
+            _ => return Err(format!("there is no option {flag}; there are --port, --script and --tls")),
         }
     }
     Ok(options)
@@ -41,8 +46,14 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let upstream = Upstream::start_on(options.port, options.script).await;
-    println!("{}", upstream.address().port());
+    let mut upstream = Upstream::start_on(options.port, options.script).await;
+    match &options.tls {
+        Some(certificate) => {
+            let secure = upstream.start_tls(certificate).await;
+            println!("{} {secure}", upstream.address().port());
+        }
+        None => println!("{}", upstream.address().port()),
+    }
     upstream.run().await;
     ExitCode::SUCCESS
 }

@@ -57,6 +57,8 @@ pub(super) struct Question {
     pub(super) object: Option<Value>,
     /// Whether the answer shows its thinking.
     pub(super) thinks: bool,
+    /// Whether the last message is the assistant's.
+    pub(super) after_answer: bool,
     pub(super) body: Value,
 }
 
@@ -156,7 +158,7 @@ pub(super) fn object(schema: &Value, prompt: &str) -> Option<Value> {
 }
 
 /// A frame of a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) name: Option<&'static str>,
     pub(super) data: String,
@@ -178,6 +180,13 @@ impl Frame {
     pub(super) fn broken(&self) -> Frame {
         let half = self.data.floor_char_boundary(self.data.len() / 2);
         Frame { name: self.name, data: self.data[..half].to_owned() }
+    }
+
+    /// Whether it says why the answer ends.
+    pub(super) fn says_why_it_ends(&self) -> bool {
+        const SAID: [&str; 4] =
+            ["\"finish_reason\":\"", "\"stop_reason\":\"", "\"finishReason\":\"", "\"response.completed\""];
+        SAID.iter().any(|said| self.data.contains(said))
     }
 
     /// As it is sent.

@@ -112,6 +112,7 @@ fn read(body: Value) -> Result<Question, String> {
         limit: None,
         tool: call(&choice, &tools, after_result, &prompt),
         object: object(&body["output_config"]["format"]["schema"], &prompt),
+        after_answer: last["role"] == "assistant",
         thinks: matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive")),
         prompt,
         body,

@@ -124,6 +124,7 @@ fn read(uri: &Uri, body: Value) -> Result<Question, String> {
         limit: either(settings, "maxOutputTokens", "max_output_tokens").as_u64(),
         tool: call(&choice, &tools, after_result, &prompt),
         object: object(shape, &prompt),
+        after_answer: last["role"] == "model",
         thinks: either(thinking, "includeThoughts", "include_thoughts").as_bool().unwrap_or(false),
         prompt,
         body: Value::Null,

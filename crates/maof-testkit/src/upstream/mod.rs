@@ -24,7 +24,9 @@
 mod answer;
 mod anthropic;
 mod connection;
+mod faults;
 mod gemini;
+mod http2;
 mod openai;
 mod responses;
 mod schema;
@@ -33,6 +35,7 @@ mod server;
 mod stats;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -40,7 +43,7 @@ use tokio::task::JoinHandle;
 
 pub use openai::vector;
 pub use script::{Act, Script};
-pub use stats::{Received, Stats};
+pub use stats::{ModelStats, Received, Stats};
 
 /// A scripted upstream that runs until it is dropped.
 #[derive(Debug)]
@@ -48,6 +51,7 @@ pub struct Upstream {
     address: SocketAddr,
     state: Arc<server::State>,
     task: JoinHandle<()>,
+    secure: Option<JoinHandle<()>>,
 }
 
 impl Upstream {
@@ -72,7 +76,21 @@ impl Upstream {
         let address = listener.local_addr().expect("a bound listener has an address");
         let state = Arc::new(server::State::new(script));
         let task = tokio::spawn(server::serve(listener, Arc::clone(&state)));
-        Upstream { address, state, task }
+        Upstream { address, state, task, secure: None }
+    }
+
+    /// The same answers over TLS and HTTP/2, at OpenAI's chat completions alone, on a free port that it gives;
+    /// writes the certificate of `localhost`, which clients are to trust, to `certificate`.
+    ///
+    /// # Panics
+    /// When no port can be had, or the file cannot be written.
+    #[allow(clippy::disallowed_methods, reason = "as in `start_on`")]
+    pub async fn start_tls(&mut self, certificate: &Path) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port of 127.0.0.1");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        let serving = http2::serve(listener, http2::acceptor(certificate), Arc::clone(&self.state));
+        self.secure = Some(tokio::spawn(serving));
+        port
     }
 
     /// Where it listens.
@@ -129,9 +147,14 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(secure) = &self.secure {
+            secure.abort();
+        }
     }
 }
 
+#[cfg(test)]
+mod broken;
 #[cfg(test)]
 mod dialects;
 #[cfg(test)]

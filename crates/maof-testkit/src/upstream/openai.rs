@@ -39,6 +39,7 @@ impl Shape for Chat {
             tool: call(&choice, &tools, last["role"] == "tool", &prompt),
             object: object(&body["response_format"]["json_schema"]["schema"], &prompt),
             thinks: false,
+            after_answer: last["role"] == "assistant",
             prompt,
             body,
         })

@@ -38,6 +38,7 @@ impl Shape for Responses {
             tool: call(&choice, &tools, last["type"] == "function_call_output", &prompt),
             object: object(&body["text"]["format"]["schema"], &prompt),
             thinks: body["reasoning"].is_object(),
+            after_answer: last["role"] == "assistant",
             prompt,
             body,
         })

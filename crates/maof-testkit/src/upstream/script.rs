@@ -28,6 +28,23 @@ pub enum Act {
     Hang,
     /// A proper answer after this many milliseconds.
     Delay(u64),
+    /// The head at once; the first frame, or the whole body, after this many milliseconds.
+    Late(u64),
+    /// Nothing more after this many frames, or after this many bytes of a whole answer; the connection stays.
+    Stall(usize),
+    /// A proper answer, head included, of which one byte leaves in each of these milliseconds.
+    Dribble(u64),
+    /// From the model's first request on: 503 for `down_ms`, then 503 and proper answers by turns of `ms`
+    /// milliseconds, 503 first; only proper ones once `for_ms` have passed.
+    Flap {
+        /// How long it only fails.
+        #[serde(default)]
+        down_ms: u64,
+        /// How long a turn lasts.
+        ms: u64,
+        /// When it ends.
+        for_ms: u64,
+    },
     /// A stream of `frames` texts `tok0 `, `tok1 ` …, with `ms` milliseconds before each.
     Drip {
         /// How many texts.
@@ -39,6 +56,23 @@ pub enum Act {
     Cut(usize),
     /// The frame after this many, or the whole answer, is broken JSON.
     Malformed(usize),
+    /// The transfer's chunk after this many frames has no length; of a whole answer: the only one.
+    MalformedChunk(usize),
+    /// The frame after this many, or the whole answer, holds NUL bytes.
+    Nul(usize),
+    /// The frame after this many, or the whole answer, holds bytes that are no UTF-8, in two writes.
+    InvalidUtf8(usize),
+    /// The frame that says why the answer ends comes twice. A whole answer: [`Act::Ok`].
+    DuplicateEnd,
+    /// An answer that says that it is compressed, and unpacks to this many MiB.
+    GzipBomb(usize),
+    /// A whole answer, or one frame, of this many MiB.
+    Huge(usize),
+    /// Over HTTP/2, GOAWAY after this many frames, and the connection ends ([`super::Upstream::start_tls`]).
+    GoAway(usize),
+    /// 400 where the last message is the assistant's, which some models refuse to go on with; else a proper
+    /// answer.
+    RefusePrefill,
     /// A stream without its last frame (`[DONE]`, `message_stop`, `response.completed`; of Gemini's: the one
     /// that says why it ends).
     NoTerminator,

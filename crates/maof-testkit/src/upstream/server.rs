@@ -1,34 +1,35 @@
 //! The scripted upstream's HTTP side.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State as Shared};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::{get, post};
-use futures::stream;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::answer::{Answer, Question, Shape, complaint};
+use super::answer::{Answer, Frame, Question, Shape, complaint};
 use super::connection::{Fuse, Fused};
+use super::faults::{self, bomb};
 use super::script::{Act, Script};
 use super::stats::{Counters, Open, Received, Stats};
 use super::{anthropic, gemini, openai, responses};
 
 const JSON: &str = "application/json";
+const STREAM: &str = "text/event-stream";
+const HTML: &str = "text/html";
 
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct State {
     script: Mutex<Script>,
-    counters: Counters,
+    pub(super) counters: Counters,
 }
 
 impl State {
@@ -38,6 +39,11 @@ impl State {
 
     pub(super) fn play(&self, script: Script) {
         *self.script.lock() = script;
+    }
+
+    /// What is done with a request.
+    pub(super) fn next(&self, question: &Question) -> Act {
+        self.script.lock().next(&question.model, &question.prompt)
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -107,7 +113,7 @@ async fn answered(
     let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     let received = Received { path: uri.path().to_owned(), headers, body };
     let open = state.counters.begin(received, &question.model, &question.prompt);
-    let act = state.script.lock().next(&question.model, &question.prompt);
+    let act = state.next(&question);
     perform(act, shape, &question, &fuse, open).await
 }
 
@@ -122,6 +128,10 @@ async fn perform(
         Act::Hang => std::future::pending().await,
         Act::Delay(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Act::Reset => fuse.blow(),
+        Act::Dribble(ms) => {
+            fuse.dribble(Duration::from_millis(ms), open);
+            return whole(200, JSON, shape.whole(question, &question.answer()).to_string());
+        }
         Act::Raw { status, content_type, body } => {
             open.finish();
             return whole(status, &content_type, body);
@@ -135,43 +145,62 @@ async fn perform(
             }
             return response;
         }
+        Act::Flap { down_ms, ms, for_ms } if is_down(open.age_ms, down_ms, ms, for_ms) => {
+            open.finish();
+            return whole(503, JSON, shape.failure(503, &complaint(503)).to_string());
+        }
+        Act::RefusePrefill if question.after_answer => {
+            open.finish();
+            let why = "this model does not support assistant message prefill; end with a user message";
+            return whole(400, JSON, shape.failure(400, why).to_string());
+        }
+        Act::GzipBomb(mib) => {
+            open.finish();
+            let kind = if question.stream { STREAM } else { JSON };
+            let mut response = respond(200, kind, Body::from(bomb(mib)));
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            return response;
+        }
         _ => {}
     }
-    if question.stream {
-        return streamed(&act, shape, question, open);
+    match question.stream {
+        true => streamed(&act, shape, question, fuse, open),
+        false => at_once(&act, shape, question, fuse, open),
+    }
+}
+
+/// Whether what flaps is down when it was first asked `age` milliseconds ago.
+fn is_down(age: u64, down: u64, turn: u64, until: u64) -> bool {
+    age < down || age < until && ((age - down) / turn.max(1)).is_multiple_of(2)
+}
+
+/// A whole answer.
+fn at_once(
+    act: &Act,
+    shape: &'static dyn Shape,
+    question: &Question,
+    fuse: &Fuse,
+    mut open: Open,
+) -> Response {
+    let body = shape.whole(question, &question.answer()).to_string();
+    let kind = if *act == Act::WrongContentType { HTML } else { JSON };
+    if let Some(steps) = faults::whole(act, &body) {
+        let mut response = respond(200, kind, faults::play(steps, Duration::ZERO, fuse, open));
+        if let Act::Cut(_) = act {
+            response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
+        }
+        return response;
     }
     open.finish();
-    let body = shape.whole(question, &question.answer()).to_string();
-    match act {
-        Act::ErrorInside(_) => whole(200, JSON, shape.failure(500, &complaint(500)).to_string()),
-        Act::Malformed(_) => whole(200, JSON, body[..body.floor_char_boundary(body.len() / 2)].to_owned()),
-        Act::WrongContentType => whole(200, "text/html", body),
-        Act::Split(bytes) => {
-            respond(200, JSON, Body::from_stream(play(split(body.as_bytes(), bytes), Duration::ZERO, None)))
-        }
-        Act::Cut(after) => {
-            let sent = Bytes::copy_from_slice(&body.as_bytes()[..after.min(body.len() - 1)]);
-            let steps = VecDeque::from([Step::Send(sent), Step::Break]);
-            let mut response = respond(200, JSON, Body::from_stream(play(steps, Duration::ZERO, None)));
-            response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
-            response
-        }
-        _ => whole(200, JSON, body),
-    }
+    let body = match act {
+        Act::ErrorInside(_) => shape.failure(500, &complaint(500)).to_string(),
+        Act::Malformed(_) => body[..body.floor_char_boundary(body.len() / 2)].to_owned(),
+        _ => body,
+    };
+    whole(200, kind, body)
 }
 
-/// What a streamed body does next.
-enum Step {
-    Send(Bytes),
-    Break,
-}
-
-/// The bytes in pieces of `size`, wherever that falls.
-fn split(bytes: &[u8], size: usize) -> VecDeque<Step> {
-    bytes.chunks(size.max(1)).map(|piece| Step::Send(Bytes::copy_from_slice(piece))).collect()
-}
-
-fn streamed(act: &Act, shape: &dyn Shape, question: &Question, open: Open) -> Response {
+fn streamed(act: &Act, shape: &dyn Shape, question: &Question, fuse: &Fuse, open: Open) -> Response {
     let (answer, pause) = match act {
         Act::Drip { frames, ms } => (Answer::long(*frames), Duration::from_millis(*ms)),
         _ => (question.answer(), Duration::ZERO),
@@ -189,45 +218,15 @@ fn streamed(act: &Act, shape: &dyn Shape, question: &Question, open: Open) -> Re
             let at = end.min(*after);
             frames.insert(at, frames[at].broken());
         }
+        Act::DuplicateEnd => {
+            let at = frames.iter().position(Frame::says_why_it_ends).unwrap_or(end);
+            frames.insert(at, frames[at].clone());
+        }
         _ => {}
     }
-    let texts = frames.iter().map(|frame| frame.written(shape.line_end()));
-    let steps = match act {
-        Act::Split(size) => split(texts.collect::<String>().as_bytes(), *size),
-        Act::Cut(_) => texts.map(|text| Step::Send(text.into())).chain([Step::Break]).collect(),
-        _ => texts.map(|text| Step::Send(text.into())).collect(),
-    };
-    let content_type = match act {
-        Act::WrongContentType => "text/html",
-        _ => "text/event-stream",
-    };
-    respond(200, content_type, Body::from_stream(play(steps, pause, Some(open))))
-}
-
-/// Plays the steps; what was sent is on the wire before the connection breaks.
-fn play(
-    steps: VecDeque<Step>,
-    pause: Duration,
-    open: Option<Open>,
-) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> + Send {
-    stream::unfold((steps, open), move |(mut steps, mut open)| async move {
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
-        }
-        let step = steps.pop_front();
-        if !matches!(step, Some(Step::Send(_)))
-            && let Some(open) = &mut open
-        {
-            open.finish();
-        }
-        match step? {
-            Step::Send(bytes) => Some((Ok(bytes), (steps, open))),
-            Step::Break => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                Some((Err(std::io::ErrorKind::ConnectionAborted.into()), (steps, open)))
-            }
-        }
-    })
+    let texts = frames.iter().map(|frame| frame.written(shape.line_end())).collect();
+    let kind = if *act == Act::WrongContentType { HTML } else { STREAM };
+    respond(200, kind, faults::play(faults::stream(act, texts), pause, fuse, open))
 }
 
 fn whole(status: u16, content_type: &str, body: String) -> Response {
