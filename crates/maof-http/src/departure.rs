@@ -21,7 +21,7 @@ fn bound(maof: &Maof) -> Option<Duration> {
 /// Makes a call that outlives its caller where it shall.
 pub(crate) async fn call(maof: &Maof, call: Call) -> Result<Reply> {
     let Some(most) = bound(maof) else { return maof.call(call).await };
-    let (mut answer, answered) = oneshot::channel();
+    let (mut answer, answered) = oneshot::channel::<Box<Result<Reply>>>();
     let of = maof.clone();
     maof.spawn(async move {
         let reply = {
@@ -31,12 +31,18 @@ pub(crate) async fn call(maof: &Maof, call: Call) -> Result<Reply> {
                 () = answer.closed() => within(most, asked).await,
             }
         };
-        if let Some(Err(Ok(unread))) = reply.map(|reply| answer.send(reply)) {
-            // Nobody is there to tell of a failure.
+        let Some(reply) = reply else { return };
+        // Nobody is there to tell of a failure.
+        if let Err(unread) = answer.send(Box::new(reply))
+            && let Ok(unread) = *unread
+        {
             within(most, unread.collect()).await;
         }
     });
-    answered.await.unwrap_or_else(|_| Err(Error::cancelled("the server is shutting down")))
+    match answered.await {
+        Ok(reply) => *reply,
+        Err(_) => Err(Error::cancelled("the server is shutting down")),
+    }
 }
 
 /// Where the rest of a stream goes.

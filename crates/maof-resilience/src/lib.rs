@@ -18,6 +18,11 @@
 //! # Ok::<(), maof_core::Error>(())
 //! ```
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests run in paused time and end with their tasks")
+)]
+
 mod bounds;
 pub mod bulkhead;
 pub mod circuit_breaker;

@@ -1,6 +1,6 @@
 //! What a row of the wall is made of: who asks what, how the upstreams behave, and what must be seen.
 //!
-//! A row is data. A new fault is an entry in [`super::rows`], a new expectation a [`Check`].
+//! A row is data. A new fault is an entry in [`mod@super::rows`], a new expectation a [`Check`].
 
 use std::fmt;
 

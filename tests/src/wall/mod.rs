@@ -1,7 +1,7 @@
 //! The failure wall: every fault that an upstream is known for, played by a process of its own at a real
 //! server, and judged by the bytes at the caller, the upstream's own counters, and the ledger.
 //!
-//! docs/failure-wall.md says how to run it. A new fault is a row in [`rows`] or [`more`]; a new layer to take
+//! docs/failure-wall.md says how to run it. A new fault is a row in [`mod@rows`] or [`mod@more`]; a new layer to take
 //! away an entry in [`layers`].
 
 pub mod caller;
