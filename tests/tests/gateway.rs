@@ -270,6 +270,21 @@ async fn fields_that_cannot_be_said_are_refused_by_name_or_left_out_and_reported
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thought_that_a_provider_has_kept_is_left_out_for_others() {
+    let (server, upstream) = server(Script::default()).await;
+    let said = |text: &str| json!({"type": "message", "role": "user", "content": text});
+    for (model, ..) in UPSTREAMS {
+        let input = json!([said("hi"), {"type": "item_reference", "id": "rs_1"}, said("and now")]);
+        let body = json!({"model": model, "input": input});
+        let (status, answer) = json_of(server.post("/v1/responses", &body)).await;
+        assert!(status.is_success(), "{model}: {answer}");
+        let sent = upstream.received().pop().unwrap().body;
+        let told = String::from_utf8_lossy(&sent).contains("rs_1");
+        assert_eq!(told, model == "responses", "{model}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_counted_by_the_provider_or_here() {
     let (server, _upstream) = server(Script::default()).await;
     for (model, ..) in UPSTREAMS {

@@ -24,6 +24,10 @@ pub(super) fn decode(item: &Value) -> Vec<Part> {
             signature: None,
         })],
         Some("reasoning") => vec![reasoning(item)],
+        // A thought that its provider has kept: it means something to that provider alone.
+        Some("item_reference") if item["id"].as_str().is_some_and(|id| id.starts_with("rs_")) => {
+            vec![Part::Reasoning { text: String::new(), signature: Some(seal(NAME, &item.to_string())) }]
+        }
         Some("message") | None => content(&item["content"]),
         _ => vec![Part::Other { value: item.clone() }],
     }
