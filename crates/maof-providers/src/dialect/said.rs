@@ -156,10 +156,18 @@ fn by_status(status: u16, said: &Said) -> Error {
     }
 }
 
-/// Compatible servers say it in words only.
+/// Compatible servers, Anthropic (`prompt is too long: 210000 tokens > 200000 maximum`) and Gemini (`The input token
+/// count (…) exceeds the maximum number of tokens allowed (…)`) say it in words only.
 fn is_too_long(message: &str) -> bool {
+    const WORDS: [&str; 5] = [
+        "context length",
+        "context window",
+        "context size",
+        "prompt is too long",
+        "exceeds the maximum number of tokens",
+    ];
     let message = message.to_lowercase();
-    ["context length", "context window", "context size"].iter().any(|words| message.contains(words))
+    WORDS.iter().any(|words| message.contains(words))
 }
 
 /// Another endpoint may succeed.
