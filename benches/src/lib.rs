@@ -1,9 +1,13 @@
 //! Measures CPU time of the whole process, user and system, over all its threads: what a machine is billed
 //! for, whatever else runs beside it. Wall time says little on shared cores.
 
+mod governed;
+
 use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter};
 use rustix::time::{ClockId, clock_gettime};
+
+pub use governed::governed;
 
 /// Criterion's measurement of process CPU time, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,11 +58,15 @@ impl ValueFormatter for Micros {
     }
 
     fn scale_throughputs(&self, _: f64, throughput: &Throughput, values: &mut [f64]) -> &'static str {
-        let Throughput::Elements(elements) = throughput else { return "" };
+        let (count, unit) = match throughput {
+            Throughput::Elements(elements) => (*elements as f64, "a second of CPU"),
+            Throughput::Bytes(bytes) => (*bytes as f64 / 1e6, "MB a second of CPU"),
+            _ => return "",
+        };
         for value in values {
-            *value = *elements as f64 / *value * 1e9;
+            *value = count / *value * 1e9;
         }
-        "a second of CPU"
+        unit
     }
 
     fn scale_for_machines(&self, values: &mut [f64]) -> &'static str {

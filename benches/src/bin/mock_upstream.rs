@@ -1,5 +1,6 @@
 //! An upstream that answers at once, so that what is between it and the caller can be measured: `/v1/chat/completions`
-//! with a whole answer, or with 36 frames that are all there at once when the request asks for a stream. Prints its port.
+//! with a whole answer, or when the request asks for a stream, with 36 frames that are all there at once; with one
+//! every 5 ms for a user called `paced`. Prints its port.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -8,9 +9,10 @@
 )]
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -70,13 +72,20 @@ async fn main() {
             let (whole, frames) = (whole.clone(), frames.clone());
             async move {
                 let body = request.into_body().collect().await.unwrap().to_bytes();
-                let streams = body.windows(13).any(|window| window == b"\"stream\":true");
+                let says = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
+                let streams = says(b"\"stream\":true");
+                let pause = says(b"\"user\":\"paced\"").then_some(Duration::from_millis(5));
                 let response = match streams {
                     true => {
-                        let frames = frames.into_iter().map(|frame| Ok::<_, Infallible>(Frame::data(frame)));
+                        let frames = stream::iter(frames).then(move |frame| async move {
+                            if let Some(pause) = pause {
+                                tokio::time::sleep(pause).await;
+                            }
+                            Ok::<_, Infallible>(Frame::data(frame))
+                        });
                         Response::builder()
                             .header("content-type", "text/event-stream")
-                            .body(Either::Left(StreamBody::new(stream::iter(frames))))
+                            .body(Either::Left(StreamBody::new(Box::pin(frames))))
                     }
                     false => Response::builder()
                         .header("content-type", "application/json")

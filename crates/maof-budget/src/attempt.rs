@@ -93,9 +93,10 @@ where
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let agent = call.chosen.as_ref().map_or(&shared.card.name, |c| &c.agent).clone();
-            shared.hold(&call, &agent).await?;
+            let key = call.hold_key();
+            shared.hold(&key, &call, &agent).await?;
             // Made before the request: whatever happens to this future, it is written down once.
-            let mut open = Open::new(Arc::clone(&shared), call.clone(), agent);
+            let mut open = Open::new(Arc::clone(&shared), key, call.clone(), agent);
             match inner.call(call).await {
                 Ok(mut reply) => {
                     reply.guard(Box::new(open));
@@ -112,11 +113,11 @@ where
 
 impl Shared {
     /// Raises the hold to the worst case of this endpoint, by the bound; where that is refused, by an exact count.
-    async fn hold(&self, call: &Call, agent: &Name) -> Result<()> {
-        match self.try_hold(call, agent, call.token_bound()).await {
+    async fn hold(&self, key: &Arc<str>, call: &Call, agent: &Name) -> Result<()> {
+        match self.try_hold(key, call, agent, call.token_bound()).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => {
                 match counted(call, &self.card, &*self.count) {
-                    Some(exact) => self.try_hold(call, agent, exact).await,
+                    Some(exact) => self.try_hold(key, call, agent, exact).await,
                     None => Err(error),
                 }
                 .map_err(|e| self.refused(e))
@@ -125,12 +126,12 @@ impl Shared {
         }
     }
 
-    async fn try_hold(&self, call: &Call, agent: &Name, input: u64) -> Result<()> {
+    async fn try_hold(&self, key: &Arc<str>, call: &Call, agent: &Name, input: u64) -> Result<()> {
         let worst = worst(call, &self.card, input)?;
         let charges = self.limits.charges(&call.principal, Some(agent), &worst)?;
         match charges.is_empty() {
             true => Ok(()),
-            false => self.ledger.hold(&call.hold_key(), &charges, self.clock.now()).await,
+            false => self.ledger.hold(key, &charges, self.clock.now()).await,
         }
     }
 
@@ -147,6 +148,8 @@ impl Shared {
 /// A request in flight; written down once, whatever happens to it.
 struct Open {
     shared: Arc<Shared>,
+    /// Of the call's hold.
+    key: Arc<str>,
     call: Call,
     agent: Name,
     began: Timestamp,
@@ -155,9 +158,9 @@ struct Open {
 }
 
 impl Open {
-    fn new(shared: Arc<Shared>, call: Call, agent: Name) -> Self {
+    fn new(shared: Arc<Shared>, key: Arc<str>, call: Call, agent: Name) -> Self {
         let (began, since) = (shared.clock.now(), shared.clock.instant());
-        Open { shared, call, agent, began, since, closed: false }
+        Open { shared, key, call, agent, began, since, closed: false }
     }
 
     fn estimate(&self, streamed_bytes: u64) -> Usage {
@@ -200,7 +203,7 @@ impl Open {
             cost,
             failure,
         };
-        self.shared.ledger.charge(&self.call.hold_key(), attempt);
+        self.shared.ledger.charge(&self.key, attempt);
         cost
     }
 }

@@ -1,6 +1,10 @@
 //! Budgets as they are configured, and the accounts that a call is charged to.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use maof_core::{Account, Charge, Error, Measure, Name, Principal, Result, Window};
+use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +111,19 @@ impl BudgetConfig {
 }
 
 /// Every budget, resolved.
-#[derive(Clone, Debug, Default)]
-pub struct Limits(Vec<Limit>);
+#[derive(Debug, Default)]
+pub struct Limits {
+    limits: Vec<Limit>,
+    known: RwLock<Known>,
+}
+
+/// The accounts of principals that were looked up before. By address: the principal that is kept with them keeps it
+/// from being another's.
+type Known = HashMap<usize, (Arc<Principal>, Arc<[Line]>), ahash::RandomState>;
+
+/// Principals whose accounts are remembered; beyond them all are forgotten, since those of keys that were replaced
+/// are not told apart.
+const REMEMBERED: usize = 4_096;
 
 #[derive(Clone, Debug)]
 struct Limit {
@@ -116,6 +131,15 @@ struct Limit {
     measure: Measure,
     window: Window,
     most: i64,
+}
+
+/// An account that a principal's calls are charged to.
+#[derive(Debug)]
+struct Line {
+    account: Account,
+    most: i64,
+    /// The only agent whose calls count.
+    agent: Option<Name>,
 }
 
 impl Limits {
@@ -138,7 +162,7 @@ impl Limits {
                 most,
             }));
         }
-        Ok(Limits(limits))
+        Ok(Limits { limits, known: RwLock::default() })
     }
 
     /// What a call of this principal that may use `worst` holds, on the caller's accounts and, where the agent
@@ -148,24 +172,59 @@ impl Limits {
     /// `invalid_request` when a user's or key's name is too long to have an account: nobody spends uncounted.
     pub(crate) fn charges(
         &self,
-        principal: &Principal,
+        principal: &Arc<Principal>,
         agent: Option<&Name>,
         worst: &Worst,
     ) -> Result<Vec<Charge>> {
-        let mut charges = Vec::with_capacity(self.0.len());
-        for limit in &self.0 {
-            let Some(name) = limit.owner.account(principal, agent)? else { continue };
+        if self.limits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lines = self.lines(principal)?;
+        let counts = |line: &&Line| line.agent.is_none() || line.agent.as_ref() == agent;
+        let charge = |line: &Line| Charge {
+            account: line.account.clone(),
+            amount: worst.amount(line.account.measure),
+            limit: Some(line.most),
+        };
+        let mut charges = Vec::with_capacity(lines.len());
+        charges.extend(lines.iter().filter(counts).map(charge));
+        Ok(charges)
+    }
+
+    /// The principal's accounts, named once.
+    fn lines(&self, principal: &Arc<Principal>) -> Result<Arc<[Line]>> {
+        let address = Arc::as_ptr(principal).addr();
+        if let Some((_, lines)) = self.known.read().get(&address) {
+            return Ok(Arc::clone(lines));
+        }
+        let mut lines = Vec::with_capacity(self.limits.len());
+        for limit in &self.limits {
+            let Some(name) = limit.owner.account(principal)? else { continue };
             let tenant = principal.tenant.clone();
             let account = Account { tenant, name, measure: limit.measure, window: limit.window };
-            charges.push(Charge { account, amount: worst.amount(limit.measure), limit: Some(limit.most) });
+            lines.push(Line { account, most: limit.most, agent: limit.owner.agent() });
         }
-        Ok(charges)
+        let lines: Arc<[Line]> = lines.into();
+        let mut known = self.known.write();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(address, (Arc::clone(principal), Arc::clone(&lines)));
+        Ok(lines)
     }
 }
 
 impl Owner {
-    /// The name of the account that a call of this principal at this agent is charged to, if it is.
-    fn account(&self, principal: &Principal, agent: Option<&Name>) -> Result<Option<Name>> {
+    /// The only agent whose calls it is about, if there is one.
+    fn agent(&self) -> Option<Name> {
+        match self {
+            Owner::Agent(name, _) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// The name of the account that this principal's calls are charged to, if they are.
+    fn account(&self, principal: &Principal) -> Result<Option<Name>> {
         let each = |kind: &'static str, name: &Name| {
             Name::new(&format!("{kind}:{name}")).map(Some).map_err(|_| {
                 let most = Name::MAX_LEN - kind.len() - 1;
@@ -174,7 +233,7 @@ impl Owner {
             })
         };
         match self {
-            Owner::Agent(name, account) => Ok((agent == Some(name)).then(|| account.clone())),
+            Owner::Agent(_, account) => Ok(Some(account.clone())),
             Owner::Tier(name, account) => Ok((principal.tier == *name).then(|| account.clone())),
             Owner::Tenant => Name::new("tenant").map(Some),
             Owner::User => each("user", &principal.user),
@@ -248,7 +307,7 @@ mod tests {
         let check = |tier: &str, user: &str, charged: &[&str]| {
             let (tier, user) = (Name::new(tier).unwrap(), Name::new(user).unwrap());
             let principal = Principal { tier, user, ..(*Principal::local()).clone() };
-            let charges = limits.charges(&principal, None, &Worst::default()).unwrap();
+            let charges = limits.charges(&Arc::new(principal), None, &Worst::default()).unwrap();
             let names: Vec<&str> = charges.iter().map(|c| c.account.name.as_str()).collect();
             assert_eq!(names, charged);
         };
@@ -258,12 +317,28 @@ mod tests {
     }
 
     #[test]
+    fn each_principal_is_charged_on_its_own_accounts_however_many_there_are() {
+        let limits = Limits::new(&[budget(r#"{"account": "user", "limit_usd": 1}"#)]).unwrap();
+        let charged = |user: usize| {
+            let user = Name::new(&format!("u{user}")).unwrap();
+            let principal = Arc::new(Principal { user, ..(*Principal::local()).clone() });
+            let twice = [(); 2].map(|()| limits.charges(&principal, None, &Worst::default()).unwrap());
+            assert_eq!(twice[0], twice[1]);
+            twice[0][0].account.name.to_string()
+        };
+        for user in 0..REMEMBERED + 10 {
+            assert_eq!(charged(user), format!("user:u{user}"));
+        }
+        assert!(limits.known.read().len() <= REMEMBERED);
+    }
+
+    #[test]
     fn a_name_too_long_for_an_account_is_refused_not_left_uncounted() {
         let limits = Limits::new(&[budget(r#"{"account": "user", "limit_usd": 1}"#)]).unwrap();
         let check = |length: usize, counted: bool| {
             let user = Name::new(&"u".repeat(length)).unwrap();
             let principal = Principal { user, ..(*Principal::local()).clone() };
-            let charges = limits.charges(&principal, None, &Worst::default());
+            let charges = limits.charges(&Arc::new(principal), None, &Worst::default());
             assert_eq!(charges.as_ref().map(Vec::len).ok(), counted.then_some(1));
             assert!(counted || charges.unwrap_err().field() == Some("user"));
         };

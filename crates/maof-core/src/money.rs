@@ -72,10 +72,12 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let nanos = self.0.unsigned_abs();
-        let (dollars, fraction) = (nanos / NANOS_PER_DOLLAR as u64, nanos % NANOS_PER_DOLLAR as u64);
-        let digits = format!("{fraction:09}");
-        let digits = digits.trim_end_matches('0');
-        f.pad(&format!("{sign}${dollars}.{digits:0<2}"))
+        let (dollars, mut fraction) = (nanos / NANOS_PER_DOLLAR as u64, nanos % NANOS_PER_DOLLAR as u64);
+        let mut digits = 9;
+        while digits > 2 && fraction % 10 == 0 {
+            (fraction, digits) = (fraction / 10, digits - 1);
+        }
+        f.pad(&format!("{sign}${dollars}.{fraction:0digits$}"))
     }
 }
 

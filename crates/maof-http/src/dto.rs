@@ -132,7 +132,11 @@ impl TaskDetail {
 
 /// Exact dollars without the sign, as text: JSON numbers are floats to many.
 pub(crate) fn dollars(money: Money) -> String {
-    money.to_string().replacen('$', "", 1)
+    let mut text = money.to_string();
+    if let Some(sign) = text.find('$') {
+        text.remove(sign);
+    }
+    text
 }
 
 /// A header as text.

@@ -16,6 +16,7 @@ mod body;
 mod departure;
 mod dto;
 mod error;
+mod front;
 mod routes;
 mod serve;
 

@@ -42,7 +42,7 @@ pub async fn serve(
     maof: Maof,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    let router = crate::router(maof.clone());
+    let front = tower::make::Shared::new(crate::front::Front::new(maof.clone()));
     // Without it every streamed body waits about 40 ms for a delayed acknowledgement.
     let listener = listener.tap_io(|socket| {
         if let Err(error) = socket.set_nodelay(true) {
@@ -55,7 +55,7 @@ pub async fn serve(
         stop.await;
         told.cancel();
     };
-    let server = axum::serve(listener, router).with_graceful_shutdown(begin).into_future();
+    let server = axum::serve(listener, front).with_graceful_shutdown(begin).into_future();
     let drained = async {
         closing.cancelled().await;
         // Runs go back to the queue at once; requests in flight have a while to end, event streams do not.

@@ -29,7 +29,10 @@ pub struct HttpEndpoint {
     card: Card,
     profile: &'static Profile,
     base_url: String,
-    headers: HeaderMap,
+    /// Those of a request that wants a whole answer.
+    whole: HeaderMap,
+    /// Those of a request that wants a stream.
+    streamed: HeaderMap,
     max_frame: usize,
     unsupported: Unsupported,
     schemas: Schemas,
@@ -42,7 +45,7 @@ impl HttpEndpoint {
     /// # Errors
     /// As [`ProviderConfig::validate`].
     pub fn new(card: Card, provider: &ProviderConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        let http = Pooled::new(&provider.base_url()?, provider.connect_timeout())?;
+        let http = Pooled::new(&provider.base_url()?, provider.connect_timeout(), Arc::clone(&clock))?;
         Self::with_http(card, provider, clock, Arc::new(http))
     }
 
@@ -68,11 +71,19 @@ impl HttpEndpoint {
         {
             card.operations.push(count);
         }
+        let mut whole = provider.request_headers()?;
+        // A compressor would hold frames back, and a bomb would have to be told from an answer.
+        whole.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut streamed = whole.clone();
+        streamed.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let media = !profile.media.is_empty();
+        whole.insert(ACCEPT, HeaderValue::from_static(if media { "*/*" } else { "application/json" }));
         Ok(HttpEndpoint {
             card,
             profile,
             base_url: provider.base_url()?,
-            headers: provider.request_headers()?,
+            whole,
+            streamed,
             max_frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
             unsupported: provider.unsupported,
             schemas: provider.schemas()?,
@@ -88,7 +99,7 @@ impl HttpEndpoint {
         let call = &*self.schemas.fit(call, self.profile.dialect.name(), &mut gate)?;
         let mut outgoing = self.profile.dialect.encode(call, ask)?;
         outgoing.dropped.extend(gate.dropped());
-        let mut headers = self.headers.clone();
+        let mut headers = if streamed { &self.streamed } else { &self.whole }.clone();
         if let Some(kind) = &outgoing.content_type {
             let value = HeaderValue::from_str(kind);
             headers.insert(CONTENT_TYPE, value.map_err(|_| unsendable("content-type"))?);
@@ -97,13 +108,8 @@ impl HttpEndpoint {
             let known: HeaderName = name.parse().map_err(|_| unsendable(name))?;
             headers.insert(known, HeaderValue::from_str(value).map_err(|_| unsendable(name))?);
         }
-        // A compressor would hold frames back, and a bomb would have to be told from an answer.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if streamed {
-            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        } else {
-            let media = call.operation() == Operation::Speech || !self.profile.media.is_empty();
-            headers.insert(ACCEPT, HeaderValue::from_static(if media { "*/*" } else { "application/json" }));
+        if call.operation() == Operation::Speech {
+            headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         }
         if let Some(key) = call.idempotency_key().filter(|_| self.profile.idempotency)
             && let Ok(key) = HeaderValue::from_str(&key)

@@ -1,10 +1,13 @@
 //! One exchange with an upstream: its size bounded, its silences timed, its refusals told.
 
+use std::borrow::Cow;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
 use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use maof_core::{Clock, Content, Error, ErrorKind, Result, Retry};
 
@@ -47,7 +50,10 @@ impl Exchange {
     /// `protocol` when it is too large or cut off; `timeout` when it stops on the way.
     pub(crate) async fn content(&self, answer: Answer) -> Result<Content> {
         let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let content_type = kind.unwrap_or("application/json").to_owned().into();
+        let content_type = match kind {
+            None | Some("application/json") => Cow::Borrowed("application/json"),
+            Some(other) => Cow::Owned(other.to_owned()),
+        };
         Ok(Content { content_type, bytes: self.collect(answer.body).await? })
     }
 
@@ -74,12 +80,22 @@ impl Exchange {
     }
 
     async fn at_most(&self, mut body: BodyStream, most: u64) -> Result<Bytes> {
-        let mut whole = BytesMut::new();
-        while let Some(bytes) = next_bytes(&mut body, self.idle).await {
-            let bytes = bytes?;
-            if whole.len() as u64 + bytes.len() as u64 > most {
-                return Err(too_large(most));
-            }
+        let fits = |so_far: usize, bytes: &Bytes| match so_far as u64 + bytes.len() as u64 <= most {
+            true => Ok(()),
+            false => Err(too_large(most)),
+        };
+        let Some(first) = next_bytes(&mut body, self.idle).await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        fits(0, &first)?;
+        // Most answers come in one piece, which is taken as it is.
+        let Some(second) = next_bytes(&mut body, self.idle).await.transpose()? else { return Ok(first) };
+        fits(first.len(), &second)?;
+        let mut whole = BytesMut::with_capacity(2 * (first.len() + second.len()));
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(bytes) = next_bytes(&mut body, self.idle).await.transpose()? {
+            fits(whole.len(), &bytes)?;
             whole.extend_from_slice(&bytes);
         }
         Ok(whole.freeze())
@@ -88,14 +104,23 @@ impl Exchange {
 
 /// More of a body, unless it is silent for too long.
 pub(crate) async fn next_bytes(body: &mut BodyStream, idle: Duration) -> Option<Result<Bytes>> {
-    match tokio::time::timeout(idle, body.next()).await {
-        Ok(item) => item,
-        Err(_) => {
-            let why =
-                format!("the upstream sent nothing for {} ms in the middle of its answer", idle.as_millis());
-            Some(Err(Error::timed_out(why)))
+    // What is there already needs no timer.
+    let mut timer = pin!(None);
+    poll_fn(|cx| {
+        if let Poll::Ready(item) = body.as_mut().poll_next(cx) {
+            return Poll::Ready(item);
         }
-    }
+        if timer.is_none() {
+            timer.set(Some(tokio::time::sleep(idle)));
+        }
+        let rung = timer.as_mut().as_pin_mut().map_or(Poll::Pending, |timer| timer.poll(cx));
+        rung.map(|()| {
+            let ms = idle.as_millis();
+            let why = format!("the upstream sent nothing for {ms} ms in the middle of its answer");
+            Some(Err(Error::timed_out(why)))
+        })
+    })
+    .await
 }
 
 /// The error of an answer that has more than `most` bytes.
@@ -104,13 +129,17 @@ pub(crate) fn too_large(most: u64) -> Error {
 }
 
 /// The media type, without its parameters, in lower case.
-pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     headers.get(CONTENT_TYPE)?.to_str().ok().map(plain_type)
 }
 
 /// A media type without its parameters, in lower case.
-pub(crate) fn plain_type(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+pub(crate) fn plain_type(content_type: &str) -> Cow<'_, str> {
+    let plain = content_type.split(';').next().unwrap_or_default().trim();
+    match plain.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(plain.to_ascii_lowercase()),
+        false => Cow::Borrowed(plain),
+    }
 }
 
 /// The error of a body that is not what the API promises: mostly a proxy's or a portal's page.

@@ -245,7 +245,7 @@ impl ProviderConfig {
     /// `invalid_request` naming the field.
     pub fn validate(&self) -> Result<()> {
         let profile = self.profile()?;
-        Pooled::new(&self.base_url()?, self.connect_timeout())?;
+        Pooled::check(&self.base_url()?)?;
         if profile.needs_key && self.api_key.is_none() {
             let why =
                 format!("the profile `{}` needs an `api_key`, such as ${{OPENAI_API_KEY}}", profile.name);
@@ -406,7 +406,7 @@ mod tests {
                     assert!(!headers.contains_key(AUTHORIZATION));
                 }
             }
-            assert!(profile.base_url.is_none_or(|url| Pooled::new(url, Duration::from_secs(1)).is_ok()));
+            assert!(profile.base_url.is_none_or(|url| Pooled::check(url).is_ok()));
         }
     }
 

@@ -1,9 +1,10 @@
 //! The account machine: holds, charges and balances. Pure; both stores keep one.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maof_core::{Account, Attempt, AttemptId, Balance, Charge, Error, Measure, Money, Result, Timestamp};
+use smallvec::SmallVec;
 
 /// Closed holds that are remembered for charges that come late; the oldest are forgotten first. A charge
 /// that comes later still is written down as an attempt, but counts on no account.
@@ -13,11 +14,16 @@ const SWEEP_AT: usize = 10_000;
 
 /// An account in one window, by the window's start.
 pub(crate) type Window = (Account, Timestamp);
+/// A map whose hashes are quick, and keyed at random: names and keys are given by callers.
+pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, ahash::RandomState>;
 
+/// Ten thousand of these are kept, and one is forgotten with each call: what is not inside would be freed from memory
+/// that nobody has touched for long.
 #[derive(Debug, Default)]
 struct Hold {
-    lines: Vec<Line>,
-    charged: HashSet<AttemptId>,
+    lines: SmallVec<[Line; 4]>,
+    /// The attempts that it was charged for: one or two, mostly.
+    charged: SmallVec<[AttemptId; 2]>,
 }
 
 #[derive(Debug)]
@@ -49,10 +55,14 @@ impl Accounts {
         self.sweep(now);
         let raises = self.raises(key, charges, now)?;
         let hold = self.holds.entry(Arc::clone(key)).or_insert_with(|| Hold {
-            lines: Vec::with_capacity(raises.len()),
+            lines: SmallVec::new(),
             charged: self.closed.take(key).map(|closed| closed.charged).unwrap_or_default(),
         });
         for (window, raise) in raises {
+            // An endpoint as dear as the cheapest raises nothing.
+            if raise == 0 && hold.lines.iter().any(|line| line.window == window) {
+                continue;
+            }
             let balance = self.balances.entry(window.clone()).or_default();
             balance.held = balance.held.saturating_add(raise);
             match hold.lines.iter_mut().find(|line| line.window == window) {
@@ -76,13 +86,12 @@ impl Accounts {
             // One account may come twice, with two limits: it holds the larger amount, within both.
             let before: i64 = raises.iter().filter(|(w, _)| *w == window).map(|(_, raise)| *raise).sum();
             let grows = charge.amount.saturating_sub(held).max(before);
-            let balance = self.balances.get(&window).copied().unwrap_or_default();
-            let taken = balance.spent.saturating_add(balance.held);
-            if let Some(limit) = charge.limit
-                && grows > 0
-                && taken.saturating_add(grows) > limit
-            {
-                return Err(refusal(charge, limit, taken, grows, window.1));
+            if let Some(limit) = charge.limit.filter(|_| grows > 0) {
+                let balance = self.balances.get(&window).copied().unwrap_or_default();
+                let taken = balance.spent.saturating_add(balance.held);
+                if taken.saturating_add(grows) > limit {
+                    return Err(refusal(charge, limit, taken, grows, window.1));
+                }
             }
             raises.push((window, grows - before));
         }
@@ -95,9 +104,10 @@ impl Accounts {
         let Some(hold) = self.holds.get_mut(key).or_else(|| self.closed.get_mut(key)) else {
             return Vec::new();
         };
-        if !hold.charged.insert(attempt.id) {
+        if hold.charged.contains(&attempt.id) {
             return Vec::new();
         }
+        hold.charged.push(attempt.id);
         let mut changed = Vec::with_capacity(hold.lines.len());
         for line in &mut hold.lines {
             // The hold of an agent that was passed over is not spent by the one that stands in for it.
@@ -108,7 +118,10 @@ impl Accounts {
             let used = used(line.window.0.measure, attempt);
             let moved = used.min(line.held);
             line.held -= moved;
-            let balance = self.balances.entry(line.window.clone()).or_default();
+            let balance = match self.balances.get_mut(&line.window) {
+                Some(balance) => balance,
+                None => self.balances.entry(line.window.clone()).or_default(),
+            };
             balance.held -= moved;
             balance.spent = balance.spent.saturating_add(used);
             changed.push((line.window.clone(), balance.spent));

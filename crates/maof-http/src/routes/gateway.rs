@@ -6,13 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRequest as _, Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maof::{Maof, dialects};
 use maof_core::{
-    Body, Call, Dialect, End, Error, Head, Header, Incoming, Name, Operation, Parts, Result, Target,
+    Body, Call, Dialect, End, Envelope, Error, Head, Header, Incoming, Name, Operation, Parts, Result, Target,
 };
 use serde_json::json;
 
@@ -46,12 +46,11 @@ impl Door {
 macro_rules! doors {
     ($($(#[$doc:meta])* $name:ident: $dialect:ident, $operation:ident;)*) => {$(
         $(#[$doc])*
-        pub(super) async fn $name(
+        pub(crate) async fn $name(
             State(maof): State<Maof>,
-            headers: HeaderMap,
-            body: Result<Bytes, BytesRejection>,
+            request: Request,
         ) -> Response {
-            answer(&maof, Door::new(dialects::$dialect(), Operation::$operation), &headers, body).await
+            answer(&maof, Door::new(dialects::$dialect(), Operation::$operation), request).await
         }
     )*};
 }
@@ -80,8 +79,7 @@ pub(super) async fn gemini(
     State(maof): State<Maof>,
     Path(path): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
     let dialect = dialects::gemini();
     let (model, verb) = path.rsplit_once(':').unwrap_or((path.as_str(), ""));
@@ -101,17 +99,15 @@ pub(super) async fn gemini(
         return dialect_error(&Error::invalid_request(why).param("alt"), dialect);
     }
     let door = Door { model: Some(model.to_owned()), stream: Some(stream), ..Door::new(dialect, operation) };
-    answer(&maof, door, &headers, body).await
+    answer(&maof, door, request).await
 }
 
-async fn answer(
-    maof: &Maof,
-    door: Door,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn answer(maof: &Maof, door: Door, mut request: Request) -> Response {
     let dialect = door.dialect;
-    match try_answer(maof, door, headers, body).await {
+    // Taken, because an extractor would copy them.
+    let headers = std::mem::take(request.headers_mut());
+    let body = Bytes::from_request(request, &()).await;
+    match try_answer(maof, door, &headers, body).await {
         Ok(response) => response,
         Err(error) => dialect_error(&error, dialect),
     }
@@ -129,7 +125,11 @@ async fn try_answer(
     let body = dialect.read(incoming(door, headers, body))?;
     let Body::Wire(wire) = &body else { return Err(Error::internal("a dialect gave no wire body")) };
     let model = Name::new(&wire.model).map_err(|_| unknown_model(&wire.model))?;
-    let envelope = maof.envelope(dialect, model.as_str(), wire.include_usage);
+    let include_usage = wire.include_usage;
+    let envelope = |call: &Call| match &call.target {
+        Target::Name(model) => maof.envelope(dialect, model.as_str(), include_usage),
+        _ => Envelope::default(),
+    };
     let stream = wire.stream;
     let mut call = maof.new_call(Target::Name(model), principal, body);
     call.stream = stream;
@@ -138,16 +138,18 @@ async fn try_answer(
     let (head, parts) = reply.into_parts();
     match parts {
         Parts::Whole(response, mut ends) => {
-            let content = dialect.encode_reply(&sent, &response, &envelope)?;
+            let content = match response.content_of(dialect.name()) {
+                Some(content) => content.clone(),
+                None => dialect.encode_reply(&sent, &response, &envelope(&sent))?,
+            };
             let end = ends.tell();
-            let kind = HeaderValue::from_str(&content.content_type);
-            let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
-            let mut answer = ([(CONTENT_TYPE, kind)], content.bytes).into_response();
+            let mut answer = Response::new(axum::body::Body::from(content.bytes));
+            answer.headers_mut().insert(CONTENT_TYPE, media_type(&content.content_type));
             describe(&mut answer, &sent, &head, Some(&end));
             Ok(answer)
         }
         Parts::Stream(events) => {
-            let encoder = dialect.encoder(&sent, envelope);
+            let encoder = dialect.encoder(&sent, envelope(&sent));
             let sse = [
                 (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
                 (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -177,34 +179,62 @@ fn incoming(door: Door, headers: &HeaderMap, body: Bytes) -> Incoming {
     }
 }
 
+fn media_type(content_type: &str) -> HeaderValue {
+    match content_type {
+        "application/json" => HeaderValue::from_static("application/json"),
+        other => HeaderValue::from_str(other).unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    }
+}
+
+/// Names of headers, checked once.
+mod named {
+    use axum::http::HeaderName;
+
+    pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+    /// Where Anthropic's SDKs look for it.
+    pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+    pub(super) static CALL_ID: HeaderName = HeaderName::from_static("x-maof-call-id");
+    pub(super) static AGENT: HeaderName = HeaderName::from_static("x-maof-agent");
+    pub(super) static ENDPOINT: HeaderName = HeaderName::from_static("x-maof-endpoint");
+    pub(super) static FALLBACKS: HeaderName = HeaderName::from_static("x-maof-fallbacks");
+    pub(super) static ATTEMPTS: HeaderName = HeaderName::from_static("x-maof-attempts");
+    pub(super) static SCHEMA: HeaderName = HeaderName::from_static("x-maof-schema");
+    pub(super) static DROPPED: HeaderName = HeaderName::from_static("x-maof-dropped");
+    pub(super) static COST: HeaderName = HeaderName::from_static("x-maof-cost-usd");
+}
+
 /// Who answered, in headers.
 fn describe(response: &mut Response, call: &Call, head: &Head, end: Option<&End>) {
-    let mut put = |name: &'static str, value: String| {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
-        }
-    };
-    put("x-request-id", call.id.to_string());
-    // Where Anthropic's SDKs look for it.
-    put("request-id", call.id.to_string());
-    put("x-maof-call-id", call.id.to_string());
-    if let Some(chosen) = &head.chosen {
-        put("x-maof-agent", chosen.agent.to_string());
-        put("x-maof-endpoint", chosen.endpoint.to_string());
-        put("x-maof-fallbacks", chosen.fallbacks.to_string());
+    let headers = response.headers_mut();
+    headers.reserve(16);
+    let mut put = |name: &'static HeaderName, value: HeaderValue| drop(headers.insert(name, value));
+    if let Ok(id) = HeaderValue::try_from(call.id.to_string()) {
+        put(&named::X_REQUEST_ID, id.clone());
+        put(&named::REQUEST_ID, id.clone());
+        put(&named::CALL_ID, id);
     }
-    put("x-maof-attempts", head.attempts.max(1).to_string());
+    if let Some(chosen) = &head.chosen {
+        for (name, value) in [(&named::AGENT, &chosen.agent), (&named::ENDPOINT, &chosen.endpoint)] {
+            if let Ok(value) = HeaderValue::from_str(value.as_str()) {
+                put(name, value);
+            }
+        }
+        put(&named::FALLBACKS, chosen.fallbacks.into());
+    }
+    put(&named::ATTEMPTS, head.attempts.max(1).into());
     if let Some(schema) = head.schema {
-        put("x-maof-schema", schema.as_str().to_owned());
+        put(&named::SCHEMA, HeaderValue::from_static(schema.as_str()));
     }
     if !head.dropped.is_empty() {
         let (most, longest) = DROPPED;
         let shown =
             head.dropped.iter().take(most).map(|field| field.chars().take(longest).collect::<String>());
-        put("x-maof-dropped", shown.collect::<Vec<_>>().join(", "));
+        if let Ok(shown) = HeaderValue::try_from(shown.collect::<Vec<_>>().join(", ")) {
+            put(&named::DROPPED, shown);
+        }
     }
-    if let Some(cost) = end.and_then(|e| e.cost) {
-        put("x-maof-cost-usd", dollars(cost));
+    if let Some(Ok(cost)) = end.and_then(|e| e.cost).map(|cost| HeaderValue::try_from(dollars(cost))) {
+        put(&named::COST, cost);
     }
 }
 

@@ -5,6 +5,8 @@ mod gateway;
 mod health;
 mod tasks;
 
+pub(crate) use gateway::chat;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};

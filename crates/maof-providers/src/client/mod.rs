@@ -11,9 +11,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod connect;
 mod direct;
 #[cfg(test)]
 pub(crate) mod fake;
+mod inline;
+mod pool;
 mod pooled;
 mod proxied;
 mod sse;

@@ -3,11 +3,10 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::StreamExt as _;
 use maof_core::{Error, Result};
 
-use super::{Answer, Http, Request};
+use super::{Answer, Request};
 
 /// Idle connections that are kept to each host.
 const IDLE: usize = 64;
@@ -68,9 +67,9 @@ impl Proxied {
     }
 }
 
-#[async_trait]
-impl Http for Proxied {
-    async fn send(&self, request: Request) -> Result<Answer> {
+impl Proxied {
+    /// As [`super::Http::send`].
+    pub(super) async fn send(&self, request: Request) -> Result<Answer> {
         let Request { method, url, headers, body } = request;
         let sent = self.client()?.request(method, &url).headers(headers).body(body).send().await;
         let response = sent.map_err(|cause| self.unsent(cause))?;

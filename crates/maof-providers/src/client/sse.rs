@@ -1,5 +1,7 @@
 //! Server-sent events from bytes, cut anywhere (WHATWG HTML, section 9.2).
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use maof_core::{Error, Result};
 
@@ -75,10 +77,14 @@ impl Events {
                 let _ = self.buffer.split_to(1);
                 continue;
             }
+            if byte != b'\n' && byte != b'\r' {
+                self.seen = line_end(&self.buffer, self.seen);
+                continue;
+            }
             self.seen += 1;
             if joined {
                 self.line = self.seen;
-            } else if byte == b'\n' || byte == b'\r' {
+            } else {
                 let blank = self.seen - self.line == 1;
                 self.line = self.seen;
                 if blank {
@@ -112,23 +118,55 @@ impl Events {
     }
 }
 
+/// The place of the first line feed or carriage return from `at` on, else the end. Sixteen bytes are compared at
+/// once: a line is mostly one long payload.
+fn line_end(bytes: &[u8], mut at: usize) -> usize {
+    let ends = |byte: &u8| u8::from(*byte == b'\n') | u8::from(*byte == b'\r');
+    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>())
+        && block.iter().fold(0, |found, byte| found | ends(byte)) == 0
+    {
+        at += 16;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(|byte| ends(byte) != 0).unwrap_or(rest.len())
+}
+
+/// The lines of `data` in a block.
+enum Data {
+    /// One, which is passed on as it lies there.
+    Line(Range<usize>),
+    /// Several, joined.
+    Joined(BytesMut),
+}
+
 fn frame(mut block: BytesMut) -> Option<Frame> {
     let mut name = None;
-    let mut data: Option<BytesMut> = None;
-    for line in block.as_ref().split(|byte: &u8| *byte == b'\n' || *byte == b'\r') {
+    let mut data: Option<Data> = None;
+    let mut next = 0;
+    while next < block.len() {
+        let (begin, end) = (next, line_end(&block, next));
+        next = end + 1;
+        let line = block.get(begin..end)?;
         let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
         let (field, value) = line.split_at(colon);
         let value = value.strip_prefix(b":").unwrap_or(value);
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match field {
             b"event" => name = Some(String::from_utf8_lossy(value).into_owned()),
-            b"data" => match &mut data {
-                None => data = Some(value.into()),
-                Some(data) => {
-                    data.extend_from_slice(b"\n");
-                    data.extend_from_slice(value);
-                }
-            },
+            b"data" => {
+                data = Some(match data {
+                    None => Data::Line(end - value.len()..end),
+                    Some(before) => {
+                        let mut joined = match before {
+                            Data::Line(place) => block.get(place)?.into(),
+                            Data::Joined(joined) => joined,
+                        };
+                        joined.extend_from_slice(b"\n");
+                        joined.extend_from_slice(value);
+                        Data::Joined(joined)
+                    }
+                });
+            }
             _ => {}
         }
     }
@@ -136,7 +174,12 @@ fn frame(mut block: BytesMut) -> Option<Frame> {
         // Its line feed comes later, if at all; readers that look for one shall find it.
         block.extend_from_slice(b"\n");
     }
-    Some(Frame { name: name.filter(|name| !name.is_empty()), data: data?.freeze(), raw: block.freeze() })
+    let raw = block.freeze();
+    let data = match data? {
+        Data::Line(place) => raw.slice(place),
+        Data::Joined(joined) => joined.freeze(),
+    };
+    Some(Frame { name: name.filter(|name| !name.is_empty()), data, raw })
 }
 
 #[cfg(test)]

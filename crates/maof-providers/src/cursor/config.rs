@@ -1,9 +1,10 @@
 //! The configuration of Cursor's agents.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use maof_core::{Error, Result, Secret, Unsupported};
+use maof_core::{Clock, Error, Result, Secret, Unsupported};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ impl CursorConfig {
     /// # Errors
     /// `invalid_request` naming the field.
     pub fn validate(&self) -> Result<()> {
-        self.connect()?;
+        self.check_url()?;
         positive(&[("poll_ms", self.poll_ms), ("follow_ms", self.follow_ms)])?;
         for (field, value) in [("repository", &self.repository), ("ref", &self.reference)] {
             if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
@@ -82,12 +83,17 @@ impl CursorConfig {
     ///
     /// # Errors
     /// `invalid_request` naming `base_url`.
-    pub(super) fn connect(&self) -> Result<Pooled> {
+    pub(super) fn connect(&self, clock: Arc<dyn Clock>) -> Result<Pooled> {
+        self.check_url()?;
+        Pooled::new(&self.base_url, CONNECT, clock)
+    }
+
+    fn check_url(&self) -> Result<()> {
         if self.base_url.contains(['?', '#', '@']) {
             let why = "`base_url` must have no query, fragment, user or password";
             return Err(Error::invalid_request(why).param("base_url"));
         }
-        Pooled::new(&self.base_url, CONNECT)
+        Pooled::check(&self.base_url)
     }
 
     /// The headers of every request.

@@ -45,7 +45,8 @@ impl CursorEndpoint {
     /// # Errors
     /// As [`CursorConfig::validate`].
     pub fn new(card: Card, config: &CursorConfig, clock: Arc<dyn Clock>) -> Result<(Self, Tidy)> {
-        Self::with_http(card, config, clock, Arc::new(config.connect()?))
+        let http = config.connect(Arc::clone(&clock))?;
+        Self::with_http(card, config, clock, Arc::new(http))
     }
 
     /// An endpoint that reaches Cursor through `http`.

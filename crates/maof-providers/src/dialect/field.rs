@@ -56,12 +56,12 @@ pub(crate) fn positive(object: &Object<'_>, name: &'static str) -> Result<Option
 
 /// A number from 0 to `most`.
 pub(crate) fn between(object: &Object<'_>, name: &'static str, most: f64) -> Result<Option<f64>> {
-    let expected = format!("a number from 0 to {most}");
-    match field::<f64>(object, name, &expected)? {
-        Some(value) if !(0.0..=most).contains(&value) => {
-            Err(wrong(name, format!("`{name}` must be {expected}, it is {value}")))
-        }
-        value => Ok(value),
+    let Some(raw) = object.get(name) else { return Ok(None) };
+    let expected = || format!("`{name}` must be a number from 0 to {most}");
+    match serde_json::from_str::<f64>(raw) {
+        Ok(value) if (0.0..=most).contains(&value) => Ok(Some(value)),
+        Ok(value) => Err(wrong(name, format!("{}, it is {value}", expected()))),
+        Err(_) => Err(wrong(name, expected())),
     }
 }
 

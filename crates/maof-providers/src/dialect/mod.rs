@@ -12,6 +12,7 @@ pub mod openai;
 pub mod openai_responses;
 mod picture;
 pub(crate) mod said;
+mod scan;
 mod scrub;
 mod sealed;
 pub(crate) mod stability;

@@ -12,18 +12,32 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::scan;
+
 /// An object's members in their order; of a name that comes twice, both.
 #[derive(Debug)]
 pub(crate) struct Object<'a> {
     text: &'a str,
-    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, &'a str)>,
 }
 
 impl<'a> Object<'a> {
     /// Reads `bytes`, which must be one well-formed JSON object.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, serde_json::Error> {
         let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
-        let Members(members) = serde_json::from_str(text)?;
+        Self::read_text(text)
+    }
+
+    /// Reads `text`, which must be one well-formed JSON object.
+    pub(crate) fn read_text(text: &'a str) -> Result<Self, serde_json::Error> {
+        let members = match scanned(text) {
+            Some(members) => members,
+            // Not well-formed, most likely: serde_json says where.
+            None => {
+                let Members(members) = serde_json::from_str(text)?;
+                members
+            }
+        };
         Ok(Object { text, members })
     }
 
@@ -34,7 +48,7 @@ impl<'a> Object<'a> {
 
     /// The value of `name` as it came, null too. Of several, the last one, as most readers have it.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
-        self.members.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| raw.get())
+        self.members.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| *raw)
     }
 
     /// The value of `name`, if it is there and can be read as a `T`.
@@ -44,7 +58,7 @@ impl<'a> Object<'a> {
 
     /// The value of `name` as text, if it is a string.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        self.read::<Cow<'a, str>>(name).map(Cow::into_owned)
+        self.get(name).and_then(plain).map(Cow::into_owned)
     }
 
     /// The names of the members, in their order.
@@ -76,7 +90,84 @@ impl<'a> Object<'a> {
     }
 }
 
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The members of the object that `text` is.
+fn scanned(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
+    let mut found = Vec::with_capacity(16);
+    members(text, |name, value| {
+        found.push((plain(name)?, value));
+        Some(())
+    })?;
+    Some(found)
+}
+
+/// Tells each member of the object that `text` is, its name as a JSON string; none if that is not well-formed or
+/// `tell` has enough.
+fn members<'a>(text: &'a str, mut tell: impl FnMut(&'a str, &'a str) -> Option<()>) -> Option<()> {
+    let bytes = text.as_bytes();
+    let end = members_at(text, scan::blank(bytes, 0), |name, at| {
+        let end = scan::value(bytes, at)?;
+        tell(name, text.get(at..end)?)?;
+        Some(end)
+    })?;
+    (scan::blank(bytes, end) == bytes.len()).then_some(())
+}
+
+/// Tells each member of the object that begins at `at`: its name as a JSON string, and where its value begins; `tell`
+/// gives back where that ends. The end of the object; none if it is not well-formed or `tell` has enough.
+pub(crate) fn members_at<'a>(
+    text: &'a str,
+    at: usize,
+    mut tell: impl FnMut(&'a str, usize) -> Option<usize>,
+) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = scan::blank(bytes, scan::opened(bytes, at, b'{')?);
+    if let Some(end) = scan::opened(bytes, at, b'}') {
+        return Some(end);
+    }
+    loop {
+        let name = at;
+        at = scan::string(bytes, scan::opened(bytes, at, b'"')?)?;
+        let name = text.get(name..at)?;
+        at = scan::blank(bytes, scan::opened(bytes, scan::blank(bytes, at), b':')?);
+        at = scan::blank(bytes, tell(name, at)?);
+        if let Some(end) = scan::opened(bytes, at, b'}') {
+            return Some(end);
+        }
+        at = scan::blank(bytes, scan::opened(bytes, at, b',')?);
+    }
+}
+
+/// Tells where each element of the array begins that begins at `at`; `tell` gives back where it ends. The end of the
+/// array; none if it is not well-formed or `tell` has enough.
+pub(crate) fn elements_at(
+    text: &str,
+    at: usize,
+    mut tell: impl FnMut(usize) -> Option<usize>,
+) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = scan::blank(bytes, scan::opened(bytes, at, b'[')?);
+    if let Some(end) = scan::opened(bytes, at, b']') {
+        return Some(end);
+    }
+    loop {
+        at = scan::blank(bytes, tell(at)?);
+        if let Some(end) = scan::opened(bytes, at, b']') {
+            return Some(end);
+        }
+        at = scan::blank(bytes, scan::opened(bytes, at, b',')?);
+    }
+}
+
+/// The text that a well-formed JSON string stands for; borrowed unless it has escapes.
+pub(crate) fn plain(string: &str) -> Option<Cow<'_, str>> {
+    let inside = string.strip_prefix('"')?.strip_suffix('"')?;
+    match inside.as_bytes().contains(&b'\\') {
+        false => Some(Cow::Borrowed(inside)),
+        true => serde_json::from_str(string).ok().map(Cow::Owned),
+    }
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -91,7 +182,8 @@ impl<'de> Deserialize<'de> for Members<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::with_capacity(16);
                 while let Some(Name(name)) = map.next_key()? {
-                    members.push((name, map.next_value()?));
+                    let value: &RawValue = map.next_value()?;
+                    members.push((name, value.get()));
                 }
                 Ok(Members(members))
             }

@@ -1,10 +1,11 @@
 //! The configuration of a service, and what follows from it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use maof_core::{Error, Result, Secret, Unsupported};
+use maof_core::{Clock, Error, Result, Secret, Unsupported};
 use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -135,12 +136,9 @@ impl ServiceConfig {
     ///
     /// # Errors
     /// `invalid_request` naming `url`.
-    pub(super) fn connect(&self) -> Result<Pooled> {
+    pub(super) fn connect(&self, clock: Arc<dyn Clock>) -> Result<Pooled> {
         let timeout = Duration::from_millis(self.connect_timeout_ms);
-        Pooled::new(&self.url, timeout).map_err(|_| {
-            let why = "`url` must be an http or https URL, such as http://127.0.0.1:8000/predict";
-            Error::invalid_request(why).param("url")
-        })
+        Pooled::new(&self.url, timeout, clock).map_err(|_| no_url())
     }
 
     /// What is sent, but for what the holes are filled with.
@@ -148,7 +146,7 @@ impl ServiceConfig {
     /// # Errors
     /// As [`ServiceConfig::validate`].
     pub(super) fn plan(&self) -> Result<Plan> {
-        self.connect()?;
+        Pooled::check(&self.url).map_err(|_| no_url())?;
         let url = Url::parse(&self.url)
             .map_err(|e| Error::invalid_request("`url` cannot be read").param("url").because(e))?;
         let bare = url.query().is_none() && url.fragment().is_none();
@@ -182,6 +180,11 @@ impl ServiceConfig {
         }
         Ok(Plan { url, headers, query, body })
     }
+}
+
+fn no_url() -> Error {
+    let why = "`url` must be an http or https URL, such as http://127.0.0.1:8000/predict";
+    Error::invalid_request(why).param("url")
 }
 
 /// A JSON pointer (RFC 6901): empty, or names that each follow a slash, where `~` begins `~0` or `~1`.

@@ -38,7 +38,8 @@ impl ServiceEndpoint {
     /// # Errors
     /// As [`ServiceConfig::validate`].
     pub fn new(card: Card, service: &ServiceConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        Self::with_http(card, service, clock, Arc::new(service.connect()?))
+        let http = service.connect(Arc::clone(&clock))?;
+        Self::with_http(card, service, clock, Arc::new(http))
     }
 
     /// An endpoint that is reached through `http`.

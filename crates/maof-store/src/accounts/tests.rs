@@ -6,6 +6,8 @@ use std::time::Duration;
 use maof_core::{CallId, ErrorKind, Name, Unit, Usage, Window as Over};
 use proptest::prelude::*;
 
+use std::collections::HashSet;
+
 use super::*;
 
 fn account(name: &str, window: Over) -> Account {

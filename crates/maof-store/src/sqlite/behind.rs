@@ -6,13 +6,11 @@
 //! line goes to the log instead, whole, at level error. What was spent is never logged instead: it is one
 //! number for each account and window.
 
-use std::collections::HashMap;
-
 use maof_core::{Attempt, AuditRow};
 use rusqlite::{Connection, params};
 
 use super::rows::{key, text};
-use crate::accounts::Window;
+use crate::accounts::{HashMap, Window};
 
 /// Rows beyond which holds wait for the writer.
 pub(super) const ROWS: usize = 65_536;
@@ -151,7 +149,7 @@ mod tests {
         let name = Name::new("t").unwrap();
         let account = Account { tenant: name.clone(), name, measure: Measure::Money, window: Over::Total };
         let window = (account, Timestamp::default());
-        let spent = |now| Rows { spent: [(window.clone(), now)].into(), ..Rows::default() };
+        let spent = |now| Rows { spent: HashMap::from_iter([(window.clone(), now)]), ..Rows::default() };
         let mut rows = spent(5);
         rows.put_back(spent(9));
         assert_eq!(rows.spent[&window], 9);

@@ -1,5 +1,7 @@
 //! A fold over the frames of a streamed message: each is checked, and what it adds is told; its bytes pass on.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use maof_core::{Decoder, Delta, Error, Event, Frame, Part, Result};
 use serde::Deserialize;
@@ -8,8 +10,9 @@ use serde_json::value::RawValue;
 
 use super::block;
 use super::wire::{self, NAME, UsageCounts};
-use crate::dialect::said;
+use crate::dialect::object::{members_at, plain};
 use crate::dialect::sealed::seal;
+use crate::dialect::{said, scan};
 
 /// Blocks that a stream may have.
 const MOST: usize = 1024;
@@ -81,6 +84,37 @@ fn malformed(cause: impl std::fmt::Display) -> Error {
     Error::protocol("a frame of the upstream's stream is malformed").because(cause.to_string())
 }
 
+/// What a frame adds that adds a text, which is what nearly all of them do; none when serde has to look at it, be it
+/// only to say what is wrong.
+fn text_piece(text: &str) -> Option<Cow<'_, str>> {
+    let value = |at: usize| {
+        let end = scan::value(text.as_bytes(), at)?;
+        Some((text.get(at..end)?, end))
+    };
+    let (mut kinds, mut indexes, mut said) = ([0; 2], 0, None);
+    let end = members_at(text, 0, |name, at| match name {
+        r#""type""# => {
+            kinds[0] += 1;
+            value(at).filter(|(kind, _)| *kind == r#""content_block_delta""#).map(|(_, end)| end)
+        }
+        r#""index""# => {
+            indexes += 1;
+            value(at).filter(|(index, _)| index.parse::<usize>().is_ok()).map(|(_, end)| end)
+        }
+        r#""delta""# if kinds[1] == 0 => members_at(text, at, |name, at| {
+            let (piece, end) = value(at)?;
+            match name {
+                r#""type""# if piece == r#""text_delta""# => kinds[1] += 1,
+                r#""text""# if said.is_none() => said = Some(plain(piece)?),
+                _ => return None,
+            }
+            Some(end)
+        }),
+        _ => None,
+    })?;
+    said.filter(|_| end == text.len() && kinds == [1, 1] && indexes <= 1)
+}
+
 impl Decoder for Fold {
     fn frame(&mut self, _: Option<&str>, data: &[u8], raw: Bytes) -> Result<Option<Event>> {
         let text = std::str::from_utf8(data).map_err(malformed)?.trim();
@@ -88,8 +122,12 @@ impl Decoder for Fold {
         if self.over || text.is_empty() || text == "[DONE]" {
             return Ok(None);
         }
-        let said: Said<'_> = serde_json::from_str(text).map_err(malformed)?;
         let mut deltas = Vec::new();
+        if let Some(piece) = text_piece(text) {
+            self.push_text(piece.into_owned(), &mut deltas);
+            return Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }));
+        }
+        let said: Said<'_> = serde_json::from_str(text).map_err(malformed)?;
         match said.kind.as_str() {
             "message_start" => self.begin(&said, &mut deltas)?,
             "content_block_start" => self.open(&said, &mut deltas)?,
@@ -252,5 +290,29 @@ impl Fold {
             self.ended = true;
             deltas.push(Delta::Finish { choice: 0, reason: wire::stop_of(&word) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_pieces_of_text_are_read_without_serde() {
+        let check =
+            |text: &str, expect: Option<&str>| assert_eq!(text_piece(text).as_deref(), expect, "{text}");
+        let said = |delta: &str| format!(r#"{{"type":"content_block_delta","index":0,"delta":{delta}}}"#);
+        check(&said(r#"{"type":"text_delta","text":" a\u00e9"}"#), Some(" aé"));
+        check(&said(r#" { "text" : "" , "type" : "text_delta" } "#), Some(""));
+        check(r#"{"delta":{"type":"text_delta","text":"x"},"type":"content_block_delta"}"#, Some("x"));
+        check(&said(r#"{"type":"thinking_delta","thinking":"x"}"#), None);
+        check(&said(r#"{"type":"text_delta","text":1}"#), None);
+        check(&said(r#"{"type":"text_delta"}"#), None);
+        check(&said(r#"{"text":"x"}"#), None);
+        check(&said(r#"{"type":"text_delta","text":"x","text":"y"}"#), None);
+        check(r#"{"type":"message_start","delta":{"type":"text_delta","text":"x"}}"#, None);
+        check(r#"{"index":-1,"type":"content_block_delta","delta":{"type":"text_delta","text":"x"}}"#, None);
+        check(r#"{"delta":{"type":"text_delta","text":"x"}}"#, None);
+        check(&said(r#"{"type":"text_delta","text":"x"}"#).replace("}}", "}"), None);
     }
 }

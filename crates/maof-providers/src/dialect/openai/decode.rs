@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use super::wire::{self, NAME, UsageCounts};
 use super::{media, message};
-use crate::dialect::object::Object;
-use crate::dialect::said;
+use crate::dialect::object::{Object, elements_at, members_at, plain};
+use crate::dialect::{said, scan};
 
 /// Checks an answer and takes from it what is routed, billed and logged; the bytes stay as they came.
 pub(super) fn decode(dialect: &'static dyn Dialect, call: &Call, content: Content) -> Result<Response> {
@@ -57,11 +57,40 @@ fn first_finish<'a>(object: &Object<'a>) -> Result<Option<Cow<'a, str>>> {
         finish_reason: Option<Cow<'a, str>>,
     }
     let raw = object.get("choices").ok_or_else(|| malformed("there are no choices"))?;
+    // Two ways to read: quickly, and so that it is said what is wrong.
+    if let Some(first) = quick_finish(raw) {
+        return Ok(first);
+    }
     let mut heads: Vec<Head<'a>> = serde_json::from_str(raw).map_err(malformed)?;
     match heads.is_empty() {
         true => Err(malformed("there are no choices")),
         false => Ok(heads.swap_remove(0).finish_reason),
     }
+}
+
+/// Why the first of these choices has ended, if that is said; none when one of them is no choice, or unusual.
+fn quick_finish(raw: &str) -> Option<Option<Cow<'_, str>>> {
+    let mut first = None;
+    let end = elements_at(raw, 0, |at| {
+        let (mut message, mut reason) = (None, None);
+        let end = members_at(raw, at, |name, at| {
+            let end = scan::value(raw.as_bytes(), at)?;
+            let place = match name {
+                r#""message""# => &mut message,
+                r#""finish_reason""# => &mut reason,
+                other => return (!other.contains('\\')).then_some(end),
+            };
+            place.replace(raw.get(at..end)?).is_none().then_some(end)
+        })?;
+        message?;
+        let reason = match reason.filter(|reason| *reason != "null") {
+            Some(word) => Some(plain(word)?),
+            None => None,
+        };
+        first.get_or_insert(reason);
+        Some(end)
+    })?;
+    first.filter(|_| end == raw.len())
 }
 
 fn check_vectors(object: &Object<'_>) -> Result<()> {

@@ -38,13 +38,13 @@ const CHAT: [&str; 20] = [
 ];
 
 pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<Body> {
-    let Incoming { operation, content_type, body, .. } = incoming.clone();
+    let Incoming { operation, ref content_type, ref body, .. } = incoming;
     let mut wire = match operation {
-        Operation::Transcribe => media::read_form(dialect, content_type, body)?,
-        Operation::Image | Operation::Speech => media::read(dialect, operation, body)?,
+        Operation::Transcribe => media::read_form(dialect, content_type.clone(), body.clone())?,
+        Operation::Image | Operation::Speech => media::read(dialect, operation, body.clone())?,
         Operation::Chat | Operation::Embed => {
-            let object = object(&body)?;
-            if let Some(body) = unambiguous(&object, &body)? {
+            let object = object(body)?;
+            if let Some(body) = unambiguous(&object, body)? {
                 return read(dialect, Incoming { body, ..incoming });
             }
             let mut wire = Wire::new(dialect, operation, body.clone(), field::model(&object)?);

@@ -19,6 +19,7 @@
 //! ```
 
 mod check;
+mod chunk;
 mod decode;
 mod encode;
 mod error;

@@ -1,12 +1,14 @@
 //! A fold over the frames of a streamed chat: each is checked, and what it adds is told; its bytes pass on.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use maof_core::{Decoder, Delta, Error, Event, Frame, Part, Result};
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
+use super::chunk::{Chunk, ChunkCall, ChunkChoice, ChunkFunction, Raw};
 use super::wire::{self, NAME, UsageCounts};
+use crate::dialect::object::plain;
 use crate::dialect::said;
 use crate::dialect::sealed::seal;
 
@@ -36,66 +38,6 @@ struct SeenCall {
     id: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    choices: Option<Vec<ChunkChoice<'a>>>,
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ChunkChoice<'a> {
-    #[serde(default)]
-    index: Option<u32>,
-    #[serde(borrow, default)]
-    delta: Option<ChunkDelta<'a>>,
-    #[serde(default)]
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ChunkDelta<'a> {
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning_details: Option<&'a RawValue>,
-    #[serde(default)]
-    refusal: Option<String>,
-    #[serde(borrow, default)]
-    tool_calls: Option<Vec<ChunkCall<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct ChunkCall<'a> {
-    #[serde(default)]
-    index: Option<i64>,
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(borrow, default)]
-    function: Option<ChunkFunction<'a>>,
-    #[serde(default)]
-    extra_content: Value,
-}
-
-#[derive(Deserialize)]
-struct ChunkFunction<'a> {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-}
-
 impl Decoder for Fold {
     fn frame(&mut self, name: Option<&str>, data: &[u8], raw: Bytes) -> Result<Option<Event>> {
         let text = std::str::from_utf8(data).map_err(malformed)?.trim();
@@ -109,14 +51,9 @@ impl Decoder for Fold {
         if name == Some("error") && !text.contains("\"error\"") {
             return Err(said::inside(text));
         }
-        let deltas = match serde_json::from_str::<Chunk<'_>>(text) {
-            Ok(chunk) => self.chunk(chunk)?,
-            // A name twice is well-formed JSON all the same; the last one counts.
-            Err(_) => {
-                let value: Value = serde_json::from_str(text).map_err(malformed)?;
-                let text = value.to_string();
-                self.chunk(serde_json::from_str(&text).map_err(malformed)?)?
-            }
+        let deltas = match Chunk::scan(text) {
+            Some(chunk) => self.chunk(chunk)?,
+            None => self.unusual(text)?,
         };
         Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }))
     }
@@ -141,15 +78,25 @@ fn malformed(cause: impl std::fmt::Display) -> Error {
 }
 
 /// The value as text, if it is a string with something in it.
-fn text(raw: Option<&RawValue>) -> Option<String> {
-    let text: String = serde_json::from_str(raw?.get()).ok()?;
-    (!text.is_empty()).then_some(text)
+fn text(raw: Option<Raw<'_>>) -> Option<String> {
+    plain(raw?.0).filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
 impl Fold {
+    /// A frame that is not written as most are.
+    fn unusual(&mut self, text: &str) -> Result<Vec<Delta>> {
+        if let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(text) {
+            return self.chunk(chunk);
+        }
+        // A name twice is well-formed JSON all the same; the last one counts.
+        let value: Value = serde_json::from_str(text).map_err(malformed)?;
+        let text = value.to_string();
+        self.chunk(serde_json::from_str(&text).map_err(malformed)?)
+    }
+
     fn chunk(&mut self, chunk: Chunk<'_>) -> Result<Vec<Delta>> {
         if let Some(raw) = chunk.error {
-            return Err(said::inside(raw.get()));
+            return Err(said::inside(raw.0));
         }
         let mut deltas = Vec::with_capacity(2);
         if !self.started {
@@ -164,8 +111,7 @@ impl Fold {
         for choice in chunk.choices.unwrap_or_default() {
             self.choice(choice, &mut deltas)?;
         }
-        if let Some(counts) = chunk.usage.and_then(|raw| serde_json::from_str::<UsageCounts>(raw.get()).ok())
-        {
+        if let Some(counts) = chunk.usage.and_then(|raw| serde_json::from_str::<UsageCounts>(raw.0).ok()) {
             deltas.push(Delta::Usage(counts.usage()));
         }
         Ok(deltas)
@@ -207,9 +153,9 @@ impl Fold {
 
 /// The signature over thoughts, and thoughts that are sealed, as OpenRouter made them known. The thoughts
 /// themselves are told in fields of their own.
-fn sealed(raw: Option<&RawValue>, choice: u32, deltas: &mut Vec<Delta>) {
+fn sealed(raw: Option<Raw<'_>>, choice: u32, deltas: &mut Vec<Delta>) {
     let Some(raw) = raw else { return };
-    let details: Vec<Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+    let details: Vec<Value> = serde_json::from_str(raw.0).unwrap_or_default();
     for detail in details {
         let text = |name: &str| detail[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         if let Some(signature) = text("signature") {
@@ -224,16 +170,16 @@ fn sealed(raw: Option<&RawValue>, choice: u32, deltas: &mut Vec<Delta>) {
 }
 
 /// A string, or parts as some servers send them when a model thinks.
-fn content(raw: Option<&RawValue>, choice: u32, deltas: &mut Vec<Delta>) -> Result<()> {
-    let Some(raw) = raw else { return Ok(()) };
-    if raw.get().starts_with('"') {
-        let text: String = serde_json::from_str(raw.get()).map_err(malformed)?;
+fn content(raw: Option<Raw<'_>>, choice: u32, deltas: &mut Vec<Delta>) -> Result<()> {
+    let Some(Raw(raw)) = raw else { return Ok(()) };
+    if raw.starts_with('"') {
+        let text = plain(raw).ok_or_else(|| malformed("a text has an escape that stands for nothing"))?;
         if !text.is_empty() {
-            deltas.push(Delta::Text { choice, text });
+            deltas.push(Delta::Text { choice, text: text.into_owned() });
         }
         return Ok(());
     }
-    let parts: Vec<Value> = serde_json::from_str(raw.get()).map_err(malformed)?;
+    let parts: Vec<Value> = serde_json::from_str(raw).map_err(malformed)?;
     for part in parts {
         if let Some(text) = part["text"].as_str() {
             deltas.push(Delta::Text { choice, text: text.to_owned() });
@@ -262,7 +208,7 @@ impl Seen {
             }
             None => return Err(malformed("there are more than 1024 tool calls")),
         };
-        let arguments = match function.arguments.map(RawValue::get) {
+        let arguments = match function.arguments.map(|raw| raw.0) {
             Some(text) if text.starts_with('"') => serde_json::from_str(text).map_err(malformed)?,
             Some(json) => json.to_owned(),
             None => String::new(),
