@@ -1,24 +1,23 @@
 //! The account machine: holds, charges and balances. Pure; both stores keep one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maof_core::{Account, Attempt, AttemptId, Balance, Charge, Error, Measure, Money, Result, Timestamp};
 use smallvec::SmallVec;
 
-/// Closed holds that are remembered for charges that come late; the oldest are forgotten first. A charge
-/// that comes later still is written down as an attempt, but counts on no account.
-const REMEMBERED: usize = 10_000;
-/// Windows that are kept before those that have ended are swept.
-const SWEEP_AT: usize = 10_000;
+mod closed;
+mod windows;
 
-/// An account in one window, by the window's start.
-pub(crate) type Window = (Account, Timestamp);
+use closed::Closed;
+use windows::Windows;
+pub(crate) use windows::{Number, Window};
+
 /// A map whose hashes are quick, and keyed at random: names and keys are given by callers.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, ahash::RandomState>;
 
-/// Ten thousand of these are kept, and one is forgotten with each call: what is not inside would be freed from memory
-/// that nobody has touched for long.
+/// What is spent now in the windows that an attempt counted in.
+pub(crate) type Spent = SmallVec<[(Number, Arc<Window>, i64); 4]>;
+
 #[derive(Debug, Default)]
 struct Hold {
     lines: SmallVec<[Line; 4]>,
@@ -26,25 +25,37 @@ struct Hold {
     charged: SmallVec<[AttemptId; 2]>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Line {
-    window: Window,
+    window: Number,
     held: i64,
+}
+
+/// By how much the hold of a window grows.
+struct Raise<'a> {
+    charge: &'a Charge,
+    start: Timestamp,
+    /// None if nothing was ever held or spent there.
+    window: Option<Number>,
+    by: i64,
 }
 
 /// Every account, and every hold that is open.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
-    balances: HashMap<Window, Balance>,
+    windows: Windows,
     holds: HashMap<Arc<str>, Hold>,
     closed: Closed,
-    sweep_at: usize,
 }
 
 impl Accounts {
     /// What was spent before this process began.
-    pub(crate) fn load(&mut self, window: Window, spent: i64) {
-        self.balances.insert(window, Balance { spent, held: 0 });
+    pub(crate) fn load(&mut self, (account, start): Window, spent: i64) -> Number {
+        let number = self.windows.number(&account, start);
+        if let Some(entry) = self.windows.get_mut(number) {
+            entry.balance = Balance { spent, held: 0 };
+        }
+        number
     }
 
     /// Makes `key` hold at least these amounts, all or none.
@@ -52,79 +63,92 @@ impl Accounts {
     /// A key that was closed begins anew, in the windows of `now`: a step that is asked again tomorrow is
     /// tomorrow's spending. The attempts that it was charged for are remembered.
     pub(crate) fn hold(&mut self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
-        self.sweep(now);
+        self.windows.sweep(now);
         let raises = self.raises(key, charges, now)?;
-        let hold = self.holds.entry(Arc::clone(key)).or_insert_with(|| Hold {
-            lines: SmallVec::new(),
-            charged: self.closed.take(key).map(|closed| closed.charged).unwrap_or_default(),
-        });
-        for (window, raise) in raises {
-            // An endpoint as dear as the cheapest raises nothing.
-            if raise == 0 && hold.lines.iter().any(|line| line.window == window) {
-                continue;
+        let hold = match self.holds.get_mut(key) {
+            Some(hold) => hold,
+            None => self.holds.entry(Arc::clone(key)).or_insert(Hold {
+                lines: SmallVec::new(),
+                charged: self.closed.take(key).map(|closed| closed.charged).unwrap_or_default(),
+            }),
+        };
+        for Raise { charge, start, window, by } in raises {
+            let window = window.unwrap_or_else(|| self.windows.number(&charge.account, start));
+            if let Some(entry) = self.windows.get_mut(window) {
+                entry.balance.held = entry.balance.held.saturating_add(by);
             }
-            let balance = self.balances.entry(window.clone()).or_default();
-            balance.held = balance.held.saturating_add(raise);
             match hold.lines.iter_mut().find(|line| line.window == window) {
-                Some(line) => line.held = line.held.saturating_add(raise),
-                None => hold.lines.push(Line { window, held: raise }),
+                Some(line) => line.held = line.held.saturating_add(by),
+                None => hold.lines.push(Line { window, held: by }),
             }
         }
         Ok(())
     }
 
     /// By how much each window's hold grows, if all of them may.
-    fn raises(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<Vec<(Window, i64)>> {
+    fn raises<'a>(
+        &self,
+        key: &Arc<str>,
+        charges: &'a [Charge],
+        now: Timestamp,
+    ) -> Result<SmallVec<[Raise<'a>; 8]>> {
         let open = self.holds.get(key);
-        let mut raises: Vec<(Window, i64)> = Vec::with_capacity(charges.len());
+        let mut raises: SmallVec<[Raise<'a>; 8]> = SmallVec::new();
         for charge in charges {
-            let line = open.and_then(|hold| hold.lines.iter().find(|l| l.window.0 == charge.account));
-            let (window, held) = match line {
-                Some(line) => (line.window.clone(), line.held),
-                None => ((charge.account.clone(), charge.account.window.start(now)), 0),
-            };
+            let (start, line) = self.begun(open, charge, now);
+            let window = line.map(|line| line.window).or_else(|| self.windows.find(&charge.account, start));
             // One account may come twice, with two limits: it holds the larger amount, within both.
-            let before: i64 = raises.iter().filter(|(w, _)| *w == window).map(|(_, raise)| *raise).sum();
-            let grows = charge.amount.saturating_sub(held).max(before);
+            let again = |raise: &&Raise<'_>| raise.start == start && raise.charge.account == charge.account;
+            let before: i64 = raises.iter().filter(again).map(|raise| raise.by).sum();
+            let grows = charge.amount.saturating_sub(line.map_or(0, |line| line.held)).max(before);
             if let Some(limit) = charge.limit.filter(|_| grows > 0) {
-                let balance = self.balances.get(&window).copied().unwrap_or_default();
-                let taken = balance.spent.saturating_add(balance.held);
+                let entry = window.and_then(|number| self.windows.get(number));
+                let Balance { spent, held } = entry.map(|entry| entry.balance).unwrap_or_default();
+                let taken = spent.saturating_add(held);
                 if taken.saturating_add(grows) > limit {
-                    return Err(refusal(charge, limit, taken, grows, window.1));
+                    return Err(refusal(charge, limit, taken, grows, start));
                 }
             }
-            raises.push((window, grows - before));
+            raises.push(Raise { charge, start, window, by: grows - before });
         }
         Ok(raises)
     }
 
+    /// When the window begins that a charge counts in, and what the open hold has there: the window in which it began.
+    fn begun(&self, open: Option<&Hold>, charge: &Charge, now: Timestamp) -> (Timestamp, Option<Line>) {
+        let lines = open.map(|hold| hold.lines.as_slice()).unwrap_or_default();
+        let of_account = lines.iter().find_map(|line| {
+            let (account, start) = &*self.windows.get(line.window)?.window;
+            (*account == charge.account).then_some((*start, Some(*line)))
+        });
+        of_account.unwrap_or_else(|| (charge.account.window.start(now), None))
+    }
+
     /// Moves what an attempt used from held to spent; gives the windows and what is spent in them now. What
     /// exceeds the hold is spent all the same: the provider bills it.
-    pub(crate) fn charge(&mut self, key: &Arc<str>, attempt: &Attempt) -> Vec<(Window, i64)> {
+    pub(crate) fn charge(&mut self, key: &Arc<str>, attempt: &Attempt) -> Spent {
+        let mut changed = Spent::new();
         let Some(hold) = self.holds.get_mut(key).or_else(|| self.closed.get_mut(key)) else {
-            return Vec::new();
+            return changed;
         };
         if hold.charged.contains(&attempt.id) {
-            return Vec::new();
+            return changed;
         }
         hold.charged.push(attempt.id);
-        let mut changed = Vec::with_capacity(hold.lines.len());
         for line in &mut hold.lines {
+            let Some(entry) = self.windows.get_mut(line.window) else { continue };
+            let (account, _) = &*entry.window;
             // The hold of an agent that was passed over is not spent by the one that stands in for it.
-            let of_agent = line.window.0.name.as_str().strip_prefix("agent:");
+            let of_agent = account.name.as_str().strip_prefix("agent:");
             if of_agent.is_some_and(|agent| agent != attempt.agent.as_str()) {
                 continue;
             }
-            let used = used(line.window.0.measure, attempt);
+            let used = used(account.measure, attempt);
             let moved = used.min(line.held);
             line.held -= moved;
-            let balance = match self.balances.get_mut(&line.window) {
-                Some(balance) => balance,
-                None => self.balances.entry(line.window.clone()).or_default(),
-            };
-            balance.held -= moved;
-            balance.spent = balance.spent.saturating_add(used);
-            changed.push((line.window.clone(), balance.spent));
+            entry.balance.held -= moved;
+            entry.balance.spent = entry.balance.spent.saturating_add(used);
+            changed.push((line.window, Arc::clone(&entry.window), entry.balance.spent));
         }
         changed
     }
@@ -133,60 +157,19 @@ impl Accounts {
     pub(crate) fn close(&mut self, key: &Arc<str>) {
         let Some(mut hold) = self.holds.remove(key) else { return };
         for line in &mut hold.lines {
-            if let Some(balance) = self.balances.get_mut(&line.window) {
-                balance.held -= line.held;
+            if let Some(entry) = self.windows.get_mut(line.window) {
+                entry.balance.held -= line.held;
             }
             line.held = 0;
         }
-        self.closed.insert(Arc::clone(key), hold);
+        self.closed.insert(key, hold);
     }
 
     /// What an account has in the window that holds `now`.
     pub(crate) fn balance(&self, account: &Account, now: Timestamp) -> Balance {
-        let window = (account.clone(), account.window.start(now));
-        self.balances.get(&window).copied().unwrap_or_default()
-    }
-
-    /// Forgets windows that have ended and hold nothing, now and then.
-    fn sweep(&mut self, now: Timestamp) {
-        if self.balances.len() < self.sweep_at.max(SWEEP_AT) {
-            return;
-        }
-        self.balances.retain(|(account, start), balance| {
-            balance.held > 0 || account.window.end(*start).is_none_or(|end| end > now)
-        });
-        self.sweep_at = self.balances.len() * 2;
-    }
-}
-
-/// Holds that were closed, as many as are remembered, oldest first.
-#[derive(Debug, Default)]
-struct Closed {
-    holds: HashMap<Arc<str>, (u64, Hold)>,
-    order: BTreeMap<u64, Arc<str>>,
-    next: u64,
-}
-
-impl Closed {
-    fn insert(&mut self, key: Arc<str>, hold: Hold) {
-        self.order.insert(self.next, Arc::clone(&key));
-        self.holds.insert(key, (self.next, hold));
-        self.next += 1;
-        if self.order.len() > REMEMBERED
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.holds.remove(&oldest);
-        }
-    }
-
-    fn take(&mut self, key: &Arc<str>) -> Option<Hold> {
-        let (number, hold) = self.holds.remove(key)?;
-        self.order.remove(&number);
-        Some(hold)
-    }
-
-    fn get_mut(&mut self, key: &Arc<str>) -> Option<&mut Hold> {
-        self.holds.get_mut(key).map(|(_, hold)| hold)
+        let window = self.windows.find(account, account.window.start(now));
+        let entry = window.and_then(|number| self.windows.get(number));
+        entry.map(|entry| entry.balance).unwrap_or_default()
     }
 }
 

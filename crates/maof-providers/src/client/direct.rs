@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use maof_core::Error;
 
 use super::connect::{Within, tcp, unanswered, unreachable};
+use super::lane::{Lane, Told};
 use super::pool::{IDLE, KEPT};
 use super::{Answer, Request};
 
@@ -26,7 +27,7 @@ use super::{Answer, Request};
 /// packet would hold up all of them.
 const SPREAD: usize = 4;
 
-type Hyper = Client<Within<HttpsConnector<HttpConnector>>, Full<Bytes>>;
+type Hyper = Client<Told<Within<HttpsConnector<HttpConnector>>>, Full<Bytes>>;
 
 /// Connections that are kept for the next request. Built when first used, because loading the system's root
 /// certificates takes a while and most processes speak to few of their providers.
@@ -34,7 +35,7 @@ type Hyper = Client<Within<HttpsConnector<HttpConnector>>, Full<Bytes>>;
 pub(super) struct Direct {
     connect_timeout: Duration,
     plain: bool,
-    clients: OnceLock<Vec<Hyper>>,
+    clients: OnceLock<Vec<(Hyper, Lane)>>,
     next: AtomicUsize,
 }
 
@@ -44,7 +45,7 @@ impl Direct {
         Direct { connect_timeout, plain, clients: OnceLock::new(), next: AtomicUsize::new(0) }
     }
 
-    fn client(&self) -> maof_core::Result<&Hyper> {
+    fn client(&self) -> maof_core::Result<&(Hyper, Lane)> {
         let clients = match self.clients.get() {
             Some(clients) => clients,
             None => {
@@ -56,13 +57,15 @@ impl Direct {
         clients.get(at).ok_or_else(|| Error::internal("there is no HTTP client"))
     }
 
-    fn build(&self) -> maof_core::Result<Vec<Hyper>> {
+    fn build(&self) -> maof_core::Result<Vec<(Hyper, Lane)>> {
         let tls = self.tls()?;
         let client = || {
             let https = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
             let connector = https.enable_http1().enable_http2().wrap_connector(tcp());
             let within = Within { connector, most: self.connect_timeout };
-            Client::builder(TokioExecutor::new())
+            let lane = Lane::default();
+            let told = Told { connector: within, lane: lane.clone() };
+            let client = Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new())
                 .pool_max_idle_per_host(IDLE)
@@ -71,7 +74,8 @@ impl Direct {
                 .http2_keep_alive_interval(Duration::from_secs(20))
                 // What was sent may have been billed: only our own retry layer sends again.
                 .retry_canceled_requests(false)
-                .build(within)
+                .build(told);
+            (client, lane)
         };
         // HTTP/1 opens as many connections as it needs by itself.
         let count = if self.plain { 1 } else { SPREAD };
@@ -113,7 +117,8 @@ impl Direct {
             .map_err(|e| Error::internal("the upstream's address cannot be used").because(e))?;
         *sent.headers_mut() = headers;
         sent.headers_mut().insert(USER_AGENT, HeaderValue::from_static(super::AGENT));
-        let client = self.client()?;
+        let (client, lane) = self.client()?;
+        let _turn = lane.enter().await;
         let answer = client.request(sent).await.map_err(|cause| self.unsent(&cause))?;
         let (head, body) = answer.into_parts();
         let body = body

@@ -16,6 +16,7 @@ mod direct;
 #[cfg(test)]
 pub(crate) mod fake;
 mod inline;
+mod lane;
 mod pool;
 mod pooled;
 mod proxied;

@@ -64,9 +64,16 @@ static BEGUN: LazyLock<Vec<(&str, Finder<'static>)>> = LazyLock::new(|| {
 /// The fields that carry such things.
 const FIELDS: [&str; 5] = ["signature", "data", "encrypted_content", "thoughtSignature", "thought_signature"];
 
+/// How every one of those fields ends, so that most bodies are looked through for three words only.
+static ENDINGS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["ignature\"", "data\"", "encrypted_content\""].map(Finder::new));
+
 /// Whether a caller's request in `dialect` carries what a provider of another dialect has sealed: it cannot go to an
 /// upstream as it came.
 pub(crate) fn carries_anothers(dialect: &str, body: &[u8]) -> bool {
+    if ENDINGS.iter().all(|ending| ending.find(body).is_none()) {
+        return false;
+    }
     let others = BEGUN.iter().filter(|(name, _)| *name != dialect);
     others.into_iter().any(|(_, begun)| begun.find_iter(body).any(|at| is_value_of_field(&body[..at])))
 }
@@ -85,6 +92,14 @@ fn is_value_of_field(before: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_field_ends_as_is_looked_for() {
+        for field in FIELDS {
+            let found = |ending: &Finder<'_>| ending.find(format!("{field}\"").as_bytes()).is_some();
+            assert!(ENDINGS.iter().any(found), "{field}");
+        }
+    }
 
     #[test]
     fn anothers_seal_is_seen_in_a_body() {

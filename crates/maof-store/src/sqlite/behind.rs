@@ -6,22 +6,26 @@
 //! line goes to the log instead, whole, at level error. What was spent is never logged instead: it is one
 //! number for each account and window.
 
+use std::sync::Arc;
+
 use maof_core::{Attempt, AuditRow};
 use rusqlite::{Connection, params};
 
 use super::rows::{key, text};
-use crate::accounts::{HashMap, Window};
+use crate::accounts::{HashMap, Number, Spent, Window};
 
 /// Rows beyond which holds wait for the writer.
 pub(super) const ROWS: usize = 65_536;
 /// Rows that are kept in memory at most.
 const AT_MOST: usize = 2 * ROWS;
+/// Room for rows of each kind that is kept from one transaction to the next, at most.
+const KEPT: usize = 4_096;
 
 #[derive(Default)]
 pub(super) struct Rows {
     attempts: Vec<Attempt>,
     /// What is spent now, not by how much it grew: writing it twice does no harm.
-    spent: HashMap<Window, i64>,
+    spent: HashMap<Number, (Arc<Window>, i64)>,
     audit: Vec<AuditRow>,
 }
 
@@ -35,9 +39,9 @@ impl Rows {
     }
 
     /// An attempt, and what is spent after it in the windows it counts in.
-    pub(super) fn attempt(&mut self, attempt: Attempt, spent: Vec<(Window, i64)>) {
-        for (window, now) in spent {
-            self.spend(window, now);
+    pub(super) fn attempt(&mut self, attempt: Attempt, spent: Spent) {
+        for (number, window, now) in spent {
+            self.spend(number, window, now);
         }
         match self.len() < AT_MOST {
             true => self.attempts.push(attempt),
@@ -56,10 +60,19 @@ impl Rows {
     pub(super) fn put_back(&mut self, mut older: Rows) {
         older.attempts.append(&mut self.attempts);
         older.audit.append(&mut self.audit);
-        for (window, now) in std::mem::take(&mut self.spent) {
-            older.spend(window, now);
+        for (number, (window, now)) in std::mem::take(&mut self.spent) {
+            older.spend(number, window, now);
         }
         *self = older;
+    }
+
+    /// Empties it, and gives back the memory for the next rows, unless that is uncommonly much.
+    pub(super) fn reused(mut self) -> Option<Rows> {
+        let most = self.attempts.capacity().max(self.spent.capacity()).max(self.audit.capacity());
+        self.attempts.clear();
+        self.spent.clear();
+        self.audit.clear();
+        (most <= KEPT).then_some(self)
     }
 
     /// Nobody will write them any more: they go to the log.
@@ -87,7 +100,8 @@ impl Rows {
             "INSERT INTO account (tenant, name, measure, period, start, spent) VALUES (?,?,?,?,?,?) \
              ON CONFLICT DO UPDATE SET spent = max(spent, excluded.spent)",
         )?;
-        for ((account, start), now) in &self.spent {
+        for (window, now) in self.spent.values() {
+            let (account, start) = &**window;
             let (tenant, name) = (account.tenant.as_str(), account.name.as_str());
             let (measure, window) = (account.measure.as_str(), account.window.as_str());
             spent.execute(params![tenant, name, measure, window, start.micros(), now])?;
@@ -102,8 +116,8 @@ impl Rows {
         Ok(())
     }
 
-    fn spend(&mut self, window: Window, now: i64) {
-        let spent = self.spent.entry(window).or_insert(now);
+    fn spend(&mut self, number: Number, window: Arc<Window>, now: i64) {
+        let (_, spent) = self.spent.entry(number).or_insert((window, now));
         *spent = now.max(*spent);
     }
 }
@@ -117,6 +131,7 @@ fn log<T: serde::Serialize>(row: &T) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::accounts::Accounts;
     use maof_core::{Account, Measure, Name, Timestamp, Window as Over};
 
     fn row(subject: usize) -> AuditRow {
@@ -148,12 +163,27 @@ mod tests {
     fn what_was_spent_never_shrinks() {
         let name = Name::new("t").unwrap();
         let account = Account { tenant: name.clone(), name, measure: Measure::Money, window: Over::Total };
-        let window = (account, Timestamp::default());
-        let spent = |now| Rows { spent: HashMap::from_iter([(window.clone(), now)]), ..Rows::default() };
+        let mut accounts = Accounts::default();
+        let number = accounts.load((account.clone(), Timestamp::default()), 0);
+        let window = Arc::new((account, Timestamp::default()));
+        let spent = |now| Rows {
+            spent: HashMap::from_iter([(number, (Arc::clone(&window), now))]),
+            ..Rows::default()
+        };
         let mut rows = spent(5);
         rows.put_back(spent(9));
-        assert_eq!(rows.spent[&window], 9);
+        assert_eq!(rows.spent[&number].1, 9);
         rows.put_back(spent(2));
-        assert_eq!(rows.spent[&window], 9);
+        assert_eq!(rows.spent[&number].1, 9);
+    }
+
+    #[test]
+    fn what_is_used_again_is_empty_and_not_too_large() {
+        let mut rows = Rows::default();
+        (0..10).for_each(|n| rows.note(row(n)));
+        assert!(rows.reused().is_some_and(|rows| rows.is_empty() && rows.audit.capacity() >= 10));
+        let mut rows = Rows::default();
+        (0..KEPT + 1).for_each(|n| rows.note(row(n)));
+        assert!(rows.reused().is_none());
     }
 }

@@ -46,6 +46,8 @@ const LAST_TRIES: u32 = 3;
 struct Queue {
     jobs: VecDeque<Job>,
     rows: Rows,
+    /// Room of the rows that were written last.
+    room: Option<Rows>,
     /// The thread waits for ever: whoever hands rows over wakes it.
     asleep: bool,
     /// The log is to be copied into the file.
@@ -257,7 +259,8 @@ impl Shared {
         let mut rows = Unwritten { queue: &self.queue, rows };
         let outcome = transactions.run(&mut jobs, &rows.rows, patient);
         if outcome == Outcome::Committed {
-            rows.rows = Rows::default();
+            let room = std::mem::take(&mut rows.rows).reused();
+            self.queue.lock().room = room;
         }
         if !jobs.is_empty() {
             let mut queue = self.queue.lock();
@@ -285,7 +288,8 @@ impl Queue {
     /// So many jobs, and all rows.
     fn take(&mut self, most: usize) -> (Vec<Job>, Rows) {
         let many = self.jobs.len().min(most);
-        (self.jobs.drain(..many).collect(), std::mem::take(&mut self.rows))
+        let room = self.room.take().unwrap_or_default();
+        (self.jobs.drain(..many).collect(), std::mem::replace(&mut self.rows, room))
     }
 
     /// Whether a leader may write what is there.
