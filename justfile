@@ -44,7 +44,7 @@ accept:
     .ci/run accept
 
 # Every fault that an upstream is known for, played at a real server; the exit code is the number of red rows.
-# `just wall F08`, `just wall --without retry`, `just wall --layers`, `just wall --storm`: docs/failure-wall.md.
+# `just wall F08`, `just wall --without retry`, `just wall --layers`, `--storm`, `--capacity`: docs/failure-wall.md.
 wall *args:
     cargo build --workspace --bins --locked
     "${CARGO_TARGET_DIR:-target}/debug/wall" "$@"

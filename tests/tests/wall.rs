@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use maof_testkit::{Act, ModelStats};
 use maof_tests::wall::caller::{Ended, Raw};
-use maof_tests::wall::case::{Case, Check, STREAM, Speech, WHOLE, Way};
+use maof_tests::wall::case::{Case, Check, Line, STREAM, Speech, WHOLE, Way};
 use maof_tests::wall::judge::{Played, judge, most_within};
 use maof_tests::wall::seen::Seen;
 use maof_tests::wall::{self, layers};
@@ -47,7 +47,7 @@ fn well() -> (Case, Played) {
     let case = Case::new(WHOLE).up([Act::Ok]);
     let played = Played {
         calls: vec![whole(200, &answer(&case.answer()))],
-        ups: vec![ModelStats { at_ms: vec![0], finished: 1, ..ModelStats::default() }],
+        ups: vec![ModelStats { at_ms: vec![0], max_open: 1, finished: 1, ..ModelStats::default() }],
         rows: vec![Vec::new()],
         names: vec!["x-a".to_owned()],
         healthy: true,
@@ -69,7 +69,10 @@ fn wrong(check: Check, change: impl Fn(&mut Played)) -> Vec<String> {
 fn every_check_can_turn_red() {
     let check = |check: Check, bad: &dyn Fn(&mut Played)| {
         let good = |_: &mut Played| {};
-        let fits = !matches!(check, Check::Refused(_) | Check::SaysWhen | Check::Says(_) | Check::Told);
+        let fits = !matches!(
+            check,
+            Check::Refused(_) | Check::SaysWhen | Check::Says(_) | Check::Told | Check::Sheds(_)
+        );
         assert_eq!(wrong(check, good).is_empty(), fits, "{check:?} of what is well");
         assert_eq!(wrong(check, bad).len(), 1, "{check:?}: {:?}", wrong(check, bad));
     };
@@ -99,6 +102,35 @@ fn every_check_can_turn_red() {
     check(Check::Costs, &|played| played.calls[0].raw.headers.clear());
     check(Check::Header("x-maof-endpoint", "x-a"), &|played| played.calls[0].raw.headers.clear());
     check(Check::Memory(8), &|played| played.grown_kib = 9 << 10);
+    check(Check::AtOnce(0, 1), &|played| played.ups[0].max_open = 2);
+    check(Check::Sheds(50), &refused);
+}
+
+#[test]
+fn what_is_too_much_is_refused_at_once_and_says_when_to_come_back() {
+    let check = |took: u64, wait: Option<&str>, expect: bool| {
+        let found = wrong(Check::Sheds(50), |played| {
+            let mut shed = whole(503, &refusal());
+            shed.raw.took = Duration::from_millis(took);
+            shed.raw.headers.extend(wait.map(|wait| ("retry-after".to_owned(), wait.to_owned())));
+            played.calls.push(shed);
+        });
+        assert_eq!(found.is_empty(), expect, "{found:?}");
+    };
+    check(10, Some("1"), true);
+    check(60, Some("1"), false);
+    check(10, None, false);
+    check(10, Some("121"), false);
+}
+
+#[test]
+fn who_was_never_reached_has_no_bill() {
+    let (mut case, mut played) = well();
+    case.ups[0].line = Line::Deaf;
+    let wrong = judge(&case, &played);
+    assert!(wrong.iter().any(|why| why.contains("never reached")), "{wrong:?}");
+    played.ups[0].at_ms.clear();
+    assert!(judge(&case, &played).is_empty());
 }
 
 #[test]
@@ -159,7 +191,7 @@ fn every_fault_has_its_row_and_every_layer_rows_that_guard_it() {
     let codes: BTreeSet<&str> = rows.iter().map(|row| row.code).collect();
     assert_eq!(codes.len(), rows.len(), "a code is used once");
     assert!((1..=16).all(|n| codes.contains(format!("F{n:02}").as_str())), "{codes:?}");
-    assert!(rows.len() >= 27, "{codes:?}");
+    assert!(rows.len() >= 35, "{codes:?}");
     for row in &rows {
         assert!(row.cases.iter().all(|case| !case.checks.is_empty() && !case.ups.is_empty()), "{}", row.code);
     }

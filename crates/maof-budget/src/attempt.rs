@@ -1,7 +1,7 @@
 //! Once per request to an upstream: raises the hold to what the endpoint may cost, and writes down what it
 //! did cost.
 //!
-//! Exactly one row for each request, however it ends. What a provider bills is charged: a whole answer by its
+//! Exactly one row for each request, however it ends; none for what was refused before anything was sent. What a provider bills is charged: a whole answer by its
 //! usage, a cut stream by its usage or an estimate, a request that was dropped before it was answered by an
 //! estimate of its input. A refusal or failure before any answer costs nothing.
 
@@ -102,6 +102,10 @@ where
                     reply.guard(Box::new(open));
                     Ok(reply)
                 }
+                Err(error) if error.is_before_sending() => {
+                    open.closed = true;
+                    Err(error)
+                }
                 Err(error) => {
                     open.close(Usage::default(), Some(error.failure()));
                     Err(error)
@@ -154,6 +158,7 @@ struct Open {
     agent: Name,
     began: Timestamp,
     since: Instant,
+    /// Whether it is written down, or need not be.
     closed: bool,
 }
 

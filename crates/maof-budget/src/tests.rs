@@ -207,6 +207,16 @@ async fn a_failure_before_any_answer_costs_nothing_and_has_its_row() {
 }
 
 #[tokio::test]
+async fn what_was_never_sent_has_no_row() {
+    let book = book(i64::MAX);
+    let answer: Answer =
+        Arc::new(|| Box::pin(async { Err(Error::invalid_request("no such word").before_sending()) }));
+    assert!(stack(&book, answer).oneshot(call("q")).await.is_err());
+    let lines = book.0.lock();
+    assert_eq!((lines.rows.len(), lines.closed), (0, 1));
+}
+
+#[tokio::test]
 async fn a_refused_hold_sends_the_call_elsewhere_and_asks_nobody() {
     let book = book(10);
     let error = stack(&book, whole(None)).oneshot(call("q")).await.unwrap_err();

@@ -204,6 +204,12 @@ pub trait Decoder: Send {
         false
     }
 
+    /// Whether every choice that has begun has said why it ends, so that nothing but usage and the terminator can
+    /// be missing. Those are not waited for as long as an answer is.
+    fn is_answered(&self) -> bool {
+        false
+    }
+
     /// The upstream has closed the stream. Events that its terminator would have brought.
     ///
     /// # Errors

@@ -204,6 +204,7 @@ struct Inner {
     message: Cow<'static, str>,
     param: Option<Cow<'static, str>>,
     code: Option<String>,
+    unsent: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -249,6 +250,7 @@ impl Error {
             message: message.into(),
             param: None,
             code: None,
+            unsent: false,
             source: None,
         }))
     }
@@ -278,6 +280,14 @@ impl Error {
     #[must_use]
     pub fn code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
+        self
+    }
+
+    /// Says that it was found out before anything was sent: no upstream knows of the attempt, and none charges
+    /// for it.
+    #[must_use]
+    pub fn before_sending(mut self) -> Self {
+        self.0.unsent = true;
         self
     }
 
@@ -323,6 +333,11 @@ impl Error {
     /// The provider's own code, if it gave one.
     pub fn provider_code(&self) -> Option<&str> {
         self.0.code.as_deref()
+    }
+
+    /// Whether it was found out before anything was sent.
+    pub fn is_before_sending(&self) -> bool {
+        self.0.unsent
     }
 
     /// What can be written down and read back.

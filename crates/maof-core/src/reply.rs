@@ -119,6 +119,24 @@ pub enum Delta {
     Usage(Usage),
 }
 
+impl Delta {
+    /// Bytes of text and arguments that it adds, for estimates where usage is missing.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text, .. } => {
+                text.len() as u64
+            }
+            Delta::Part { part, .. } => part.bytes(),
+            Delta::ToolCall { arguments, .. } => arguments.len() as u64,
+            Delta::Start { .. }
+            | Delta::Signature { .. }
+            | Delta::Next { .. }
+            | Delta::Finish { .. }
+            | Delta::Usage(_) => 0,
+        }
+    }
+}
+
 /// One event of a stream: the frame as it came, where one came, and what it adds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
@@ -471,16 +489,12 @@ impl Ends {
     }
 
     fn note_delta(&mut self, delta: &Delta) {
+        self.end.streamed_bytes += delta.bytes();
         match delta {
             Delta::Start { model, .. } => self.end.model = Some(model.clone()),
-            Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text, .. } => {
-                self.end.streamed_bytes += text.len() as u64;
-            }
-            Delta::Part { part, .. } => self.end.streamed_bytes += part.bytes(),
-            Delta::ToolCall { arguments, .. } => self.end.streamed_bytes += arguments.len() as u64,
             Delta::Finish { choice: 0, reason } => self.end.finish = Some(reason.clone()),
-            Delta::Finish { .. } | Delta::Next { .. } | Delta::Signature { .. } => {}
             Delta::Usage(usage) => self.end.usage = Some(*usage),
+            _ => {}
         }
     }
 }

@@ -1,5 +1,7 @@
 //! An endpoint at a provider: encodes a call, sends it, decodes the answer, whole or streamed.
 
+mod frames;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,21 +9,18 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
 use http::Method;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use maof_core::{
-    Ask, Call, Card, Clock, Content, Decoder, Endpoint, Error, Event, Operation, Reply, Result, Unsupported,
-};
+use maof_core::{Ask, Call, Card, Clock, Content, Endpoint, Error, Operation, Reply, Result, Unsupported};
 
-use crate::client::{Answer, BodyStream, Events, Http, Pooled, Request};
+use self::frames::{Asked, Frames};
+use crate::client::{Answer, Events, Http, Pooled, Request};
 use crate::dialect::gate::Gate;
-use crate::exchange::{Exchange, media_type, next_bytes, too_large, wrong_type};
+use crate::exchange::{Exchange, media_type, wrong_type};
 use crate::profile::{Profile, ProviderConfig};
 use crate::schemas::Schemas;
 use crate::whole;
 
 /// How much larger a streamed answer may be than a whole one: every token has a frame around it.
 const STREAM_FACTOR: u64 = 8;
-/// How long the end of a body is waited for after the last frame, so that its connection can be used again.
-const LINGER: Duration = Duration::from_millis(100);
 
 /// A model at a provider.
 #[derive(Debug)]
@@ -87,7 +86,13 @@ impl HttpEndpoint {
             max_frame: usize::try_from(provider.max_frame_bytes).unwrap_or(usize::MAX),
             unsupported: provider.unsupported,
             schemas: provider.schemas()?,
-            exchange: Exchange { http, clock, idle, most: provider.max_reply_bytes },
+            exchange: Exchange {
+                http,
+                clock,
+                head: provider.headers_timeout(),
+                idle,
+                most: provider.max_reply_bytes,
+            },
         })
     }
 
@@ -147,23 +152,19 @@ impl HttpEndpoint {
             return Err(Error::protocol("the upstream answered as a whole where a stream was asked for"));
         }
         expect_type(&answer.headers, &["text/event-stream"])?;
-        let mut frames = Frames {
-            body: answer.body,
-            events: Events::new(self.max_frame),
-            decoder: self.profile.dialect.decoder(call),
-            idle: self.exchange.idle,
-            left: self.exchange.most.saturating_mul(STREAM_FACTOR),
-            state: State::Open,
-        };
+        let mut frames = Frames::new(
+            answer.body,
+            Events::new(self.max_frame),
+            self.profile.dialect.decoder(call),
+            self.exchange.idle,
+            self.exchange.most.saturating_mul(STREAM_FACTOR),
+            Asked::of(call, &self.card),
+        );
         let first = match frames.next().await {
             Some(first) => Some(Ok(first?)),
             None => None,
         };
-        let rest = stream::unfold(frames, |mut frames| async move {
-            let item = frames.next().await?;
-            Some((item, frames))
-        });
-        Ok(Reply::stream(Box::pin(stream::iter(first).chain(rest))))
+        Ok(Reply::stream(Box::pin(stream::iter(first).chain(frames.rest()))))
     }
 }
 
@@ -175,8 +176,8 @@ impl Endpoint for HttpEndpoint {
 
     async fn call(&self, call: Call) -> Result<Reply> {
         let streamed = call.stream && self.profile.streams && call.operation() == Operation::Chat;
-        let (request, dropped) = self.request(&call, streamed)?;
-        let answer = self.exchange.http.send(request).await?;
+        let (request, dropped) = self.request(&call, streamed).map_err(Error::before_sending)?;
+        let answer = self.exchange.send(request).await?;
         let mut reply = match (answer.status, streamed) {
             (200..=299, true) => self.streamed(&call, answer).await,
             (200..=299, false) => self.whole(&call, answer).await,
@@ -187,95 +188,6 @@ impl Endpoint for HttpEndpoint {
         }?;
         reply.head.dropped = dropped;
         Ok(reply)
-    }
-}
-
-/// Where the reading of a stream stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Frames may come.
-    Open,
-    /// The body has ended; the decoder has not been asked whether the answer has.
-    Ended,
-    /// Nothing comes any more.
-    Over,
-}
-
-/// The events of a streamed answer. Dropping it closes the connection.
-struct Frames {
-    body: BodyStream,
-    events: Events,
-    decoder: Box<dyn Decoder>,
-    idle: Duration,
-    left: u64,
-    state: State,
-}
-
-impl Frames {
-    async fn next(&mut self) -> Option<Result<Event>> {
-        let item = self.try_next().await;
-        if !matches!(item, Ok(Some(_))) {
-            self.state = State::Over;
-        }
-        item.transpose()
-    }
-
-    async fn try_next(&mut self) -> Result<Option<Event>> {
-        while self.state == State::Open {
-            while let Some(frame) = self.events.next()? {
-                let event = self.decoder.frame(frame.name.as_deref(), &frame.data, frame.raw)?;
-                if event.is_some() {
-                    return Ok(event);
-                }
-            }
-            // Servers need not close after their last word.
-            if self.decoder.is_over() {
-                self.linger().await;
-                self.state = State::Ended;
-            }
-            if self.state == State::Open
-                && let Some(event) = self.read().await?
-            {
-                return Ok(Some(event));
-            }
-        }
-        match self.state {
-            State::Over => Ok(None),
-            _ => {
-                self.state = State::Over;
-                self.decoder.close()
-            }
-        }
-    }
-
-    /// Takes more bytes; at their end, the event whose blank line is missing.
-    async fn read(&mut self) -> Result<Option<Event>> {
-        match next_bytes(&mut self.body, self.idle).await {
-            Some(Ok(bytes)) => {
-                let most = self.left;
-                self.left = most.checked_sub(bytes.len() as u64).ok_or_else(|| too_large(most))?;
-                self.events.push(&bytes);
-                Ok(None)
-            }
-            Some(Err(error)) => {
-                // An answer that was all there is not lost because the connection was not closed properly.
-                self.state = State::Over;
-                self.decoder.close().map_err(|_| error)
-            }
-            None => {
-                self.state = State::Ended;
-                match self.events.rest() {
-                    Some(frame) => self.decoder.frame(frame.name.as_deref(), &frame.data, frame.raw),
-                    None => Ok(None),
-                }
-            }
-        }
-    }
-
-    async fn linger(&mut self) {
-        let body = &mut self.body;
-        let rest = async { while let Some(Ok(_)) = body.next().await {} };
-        let _ = tokio::time::timeout(LINGER, rest).await;
     }
 }
 

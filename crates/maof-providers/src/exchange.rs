@@ -25,6 +25,8 @@ pub(crate) struct Exchange {
     pub(crate) http: Arc<dyn Http>,
     /// Tells how far away a date is that an upstream names.
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long the head of an answer may take; none where only the attempt's own limit holds.
+    pub(crate) head: Option<Duration>,
     /// How long an answer that has begun may be silent.
     pub(crate) idle: Duration,
     /// Bytes that a whole answer may have.
@@ -32,12 +34,26 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// As [`Http::send`]; `timeout` when the head takes too long.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer> {
+        let sent = self.http.send(request);
+        let Some(head) = self.head else { return sent.await };
+        tokio::time::timeout(head, sent).await.unwrap_or_else(|_| {
+            let ms = head.as_millis();
+            let why = format!("the upstream did not begin to answer within {ms} ms (`headers_timeout_ms`)");
+            Err(Error::timed_out(why).retry_is(Retry::Elsewhere))
+        })
+    }
+
     /// Sends a request to an upstream of no dialect, and takes its answer whole.
     ///
     /// # Errors
     /// As [`Http::send`]; what the upstream says no with; `protocol` when the answer is too large.
     pub(crate) async fn ask(&self, request: Request) -> Result<Content> {
-        let answer = self.http.send(request).await?;
+        let answer = self.send(request).await?;
         match answer.status {
             200..=299 => self.content(answer).await,
             _ => Err(self.failed(answer, said::decode).await),
@@ -117,7 +133,8 @@ pub(crate) async fn next_bytes(body: &mut BodyStream, idle: Duration) -> Option<
         rung.map(|()| {
             let ms = idle.as_millis();
             let why = format!("the upstream sent nothing for {ms} ms in the middle of its answer");
-            Some(Err(Error::timed_out(why)))
+            // Whoever was waited for that long is not waited for twice.
+            Some(Err(Error::timed_out(why).retry_is(Retry::Elsewhere)))
         })
     })
     .await

@@ -195,6 +195,11 @@ pub struct ProviderConfig {
     pub json_schema: Option<JsonSchemaMode>,
     /// Milliseconds that connecting may take. Default 10,000.
     pub connect_timeout_ms: u64,
+    /// Milliseconds from the sending of a request, connecting included, to the head of its answer. Default: none; the
+    /// limits of an attempt hold (`resilience.timeout.attempt_ms`, and `first_token_ms` of a stream), since the head
+    /// of a whole answer comes when the model has written all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers_timeout_ms: Option<u64>,
     /// Milliseconds that may pass without a byte of an answer that has begun. Default 60,000.
     pub idle_timeout_ms: u64,
     /// Bytes that a whole answer may have, decompressed; a streamed one may have eight times as many.
@@ -214,6 +219,7 @@ impl Default for ProviderConfig {
             unsupported: Unsupported::default(),
             json_schema: None,
             connect_timeout_ms: 10_000,
+            headers_timeout_ms: None,
             idle_timeout_ms: 60_000,
             max_reply_bytes: 32 << 20,
             max_frame_bytes: 1 << 20,
@@ -253,6 +259,7 @@ impl ProviderConfig {
         }
         positive(&[
             ("connect_timeout_ms", self.connect_timeout_ms),
+            ("headers_timeout_ms", self.headers_timeout_ms.unwrap_or(1)),
             ("idle_timeout_ms", self.idle_timeout_ms),
             ("max_reply_bytes", self.max_reply_bytes),
             ("max_frame_bytes", self.max_frame_bytes),
@@ -298,6 +305,10 @@ impl ProviderConfig {
 
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_millis(self.connect_timeout_ms)
+    }
+
+    pub(crate) fn headers_timeout(&self) -> Option<Duration> {
+        self.headers_timeout_ms.map(Duration::from_millis)
     }
 
     /// The headers of every request.
@@ -385,6 +396,7 @@ mod tests {
         check(r#"{"profile":"ollama","api_key":"a\nb"}"#, Some("api_key"));
         check(r#"{"profile":"ollama","headers":{"a b":"c"}}"#, Some("headers.a b"));
         check(r#"{"profile":"ollama","idle_timeout_ms":0}"#, Some("idle_timeout_ms"));
+        check(r#"{"profile":"ollama","headers_timeout_ms":0}"#, Some("headers_timeout_ms"));
         assert!(serde_json::from_str::<ProviderConfig>(r#"{"apikey":"k"}"#).is_err());
     }
 

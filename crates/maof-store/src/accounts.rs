@@ -10,10 +10,7 @@ mod windows;
 
 use closed::Closed;
 use windows::Windows;
-pub(crate) use windows::{Number, Window};
-
-/// A map whose hashes are quick, and keyed at random: names and keys are given by callers.
-pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, ahash::RandomState>;
+pub(crate) use windows::{HashMap, Number, Window};
 
 /// What is spent now in the windows that an attempt counted in.
 pub(crate) type Spent = SmallVec<[(Number, Arc<Window>, i64); 4]>;
@@ -45,7 +42,7 @@ struct Raise<'a> {
 pub(crate) struct Accounts {
     windows: Windows,
     holds: HashMap<Arc<str>, Hold>,
-    closed: Closed,
+    closed: Closed<Hold>,
 }
 
 impl Accounts {

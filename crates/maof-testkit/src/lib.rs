@@ -19,4 +19,4 @@ pub mod wire;
 pub use clock::{FakeClock, TokioClock};
 pub use endpoint::{Play, ScriptedEndpoint};
 pub use ids::{CountingIds, SeededRandom, UniqueIds};
-pub use upstream::{Act, ModelStats, Script, Stats, Upstream};
+pub use upstream::{Act, Deaf, ModelStats, Script, Stats, Upstream};

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use maof_tests::wall::{self, case::Row, layers, storm};
+use maof_tests::wall::{self, capacity, case::Row, layers, storm};
 
 const USAGE: &str = "\
 wall [ROW …] [--json] [--list]     plays the rows (default: all); the exit code is the number of red ones
 wall --page FILE                   the same, and puts the table into the page
 wall --without LAYER [ROW …]       the same with a layer taken away
 wall --layers [LAYER …]            takes each layer away in turn: at least one of its rows must turn red
-wall --storm [SECONDS]             60 s of failures at 50 requests a second";
+wall --storm [SECONDS]             60 s of failures at 50 requests a second, then calm
+wall --capacity                    an upstream is offered what it can do, then twice that: five rounds";
 
 #[derive(Debug, Default)]
 struct Options {
@@ -24,6 +25,7 @@ struct Options {
     list: bool,
     layers: bool,
     storm: bool,
+    capacity: bool,
     page: Option<PathBuf>,
 }
 
@@ -36,6 +38,7 @@ fn options() -> Result<Options> {
             "--list" => options.list = true,
             "--layers" => options.layers = true,
             "--storm" => options.storm = true,
+            "--capacity" => options.capacity = true,
             "--page" => options.page = args.next().map(PathBuf::from),
             "--help" => bail!("{USAGE}"),
             "--without" => options.without.push(layers::find(&args.next().unwrap_or_default())?),
@@ -95,6 +98,13 @@ async fn run(options: Options) -> Result<usize> {
         let storm = storm::play(seconds, &options.without).await?;
         println!("{}", if options.json { storm.json().to_string() } else { storm.table() });
         return Ok(storm.wrong.len());
+    }
+    if options.capacity {
+        let all = capacity::play(&options.without).await?;
+        for capacity in &all {
+            println!("{}", if options.json { capacity.json().to_string() } else { capacity.table() });
+        }
+        return Ok(all.iter().map(|capacity| capacity.wrong.len()).sum());
     }
     let report = wall::play(rows(&options.names)?, &options.without).await?;
     println!("{}", if options.json { report.json().to_string() } else { report.table() });

@@ -124,10 +124,22 @@ pub struct Up {
     pub acts: Vec<Act>,
     /// What its failed attempts may cost.
     pub bill: Bill,
-    /// Whether it is asked over TLS and HTTP/2.
-    pub tls: bool,
+    /// How it is reached.
+    pub line: Line,
     /// What it speaks, where that is not what [`Way::upstream`] says.
     pub speech: Option<Speech>,
+}
+
+/// How an upstream is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Line {
+    /// In clear text.
+    #[default]
+    Plain,
+    /// Over TLS and HTTP/2.
+    Tls,
+    /// Not at all: what asks to be connected is dropped.
+    Deaf,
 }
 
 /// How often the case is played.
@@ -179,6 +191,11 @@ pub enum Check {
     ReturnsTo(usize, usize),
     /// This upstream was asked by at most this part of the calls, in percent.
     Spared(usize, usize),
+    /// At most so many requests were open at this upstream at once, and that many were.
+    AtOnce(usize, u64),
+    /// Some calls were answered. The others were refused with a time to come back, half of them within so many
+    /// milliseconds.
+    Sheds(u64),
     /// The server's memory grew by at most so many MiB while the case was played. Such a case is played alone.
     Memory(u64),
 }
@@ -232,7 +249,21 @@ impl Case {
     /// The next upstream, asked over HTTP/2.
     #[must_use]
     pub fn over_tls(mut self, bill: Bill, acts: impl IntoIterator<Item = Act>) -> Case {
-        self.ups.push(Up { acts: acts.into_iter().collect(), bill, tls: true, speech: None });
+        self.ups.push(Up { acts: acts.into_iter().collect(), bill, line: Line::Tls, ..Up::default() });
+        self
+    }
+
+    /// The next upstream, which cannot be connected to.
+    #[must_use]
+    pub fn deaf(mut self) -> Case {
+        self.ups.push(Up { line: Line::Deaf, ..Up::default() });
+        self
+    }
+
+    /// How often it is played.
+    #[must_use]
+    pub fn driven(mut self, drive: Drive) -> Case {
+        self.drive = drive;
         self
     }
 

@@ -3,7 +3,7 @@
 use maof_core::Attempt;
 use maof_testkit::ModelStats;
 
-use super::case::{Bill, Case, Check};
+use super::case::{Bill, Case, Check, Line};
 use super::seen::Seen;
 
 /// What no caller may see: what the scripted upstream says of its keys and hosts.
@@ -88,8 +88,7 @@ fn holds(case: &Case, played: &Played, check: Check) -> Result<(), String> {
             demand(!seen.text.is_empty() && seen.raw.status == 200, || "nothing was said before".to_owned())
         }),
         Check::SaysWhen => all(&|seen| {
-            let wait = seen.raw.header("retry-after").and_then(|text| text.parse::<u64>().ok());
-            demand(wait.is_some_and(|s| (1..=120).contains(&s)), || format!("retry-after is {wait:?}"))
+            demand(says_when(seen), || format!("retry-after is {:?}", seen.raw.header("retry-after")))
         }),
         Check::Says(words) => all(&|seen| {
             let told = seen.is_refused()?;
@@ -148,6 +147,20 @@ fn counts(played: &Played, check: Check) -> Result<(), String> {
                 format!("{} was asked {asked} times for {calls} calls", played.names[at])
             })
         }
+        Check::AtOnce(at, most) => {
+            let (open, name) = (played.ups[at].max_open, &played.names[at]);
+            demand(open == most, || format!("{name} was asked by {open} at once, not by {most}"))
+        }
+        Check::Sheds(ms) => {
+            let refused = played.calls.iter().filter(|seen| seen.raw.status != 200);
+            let mut took: Vec<u128> = refused.map(|seen| seen.raw.took.as_millis()).collect();
+            took.sort_unstable();
+            let of = played.calls.len();
+            demand((1..of).contains(&took.len()), || format!("{} of {of} calls were refused", took.len()))?;
+            in_time("half of the refusals", took[took.len() / 2], ms)?;
+            let waits = played.calls.iter().filter(|seen| seen.raw.status != 200).all(says_when);
+            demand(waits, || "a refusal does not say when to come back".to_owned())
+        }
         Check::Memory(mib) => {
             let grown = played.grown_kib / 1024;
             demand(grown <= mib, || format!("the server grew by {grown} MiB, more than {mib}"))
@@ -162,6 +175,12 @@ fn answer_or_told(seen: &Seen, answer: &str) -> Result<(), String> {
         Some(_) => seen.is_told(answer).map(drop),
         None => seen.is_answer(answer),
     }
+}
+
+/// Whether a refusal says when to come back, in at most 120 seconds.
+fn says_when(seen: &Seen) -> bool {
+    let wait = seen.raw.header("retry-after").and_then(|text| text.parse::<u64>().ok());
+    wait.is_some_and(|seconds| (1..=120).contains(&seconds))
 }
 
 fn demand(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
@@ -195,6 +214,10 @@ pub fn most_within(times: &[u64], ms: u64) -> usize {
 /// One row for each request that the upstream received, each at what it cost.
 fn billed(case: &Case, played: &Played, at: usize, bill: Bill) -> Result<(), String> {
     let (rows, asked, name) = (&played.rows[at], played.ups[at].at_ms.len(), &played.names[at]);
+    if case.ups[at].line == Line::Deaf {
+        let free = rows.iter().all(|row| row.failure.is_some() && row.cost.nanos() == 0);
+        return demand(free && asked == 0, || format!("{name}, which was never reached, has a bill"));
+    }
     demand(rows.len() == asked, || format!("{name} was asked {asked} times and has {} rows", rows.len()))?;
     let full = case.full_cost();
     rows.iter().try_for_each(|row| {

@@ -20,47 +20,52 @@ pub struct Layer {
 const NEVER: u64 = 86_400_000;
 
 /// Every layer that can be taken away.
-pub const LAYERS: [Layer; 6] = [
-    Layer {
-        name: "retry",
-        change: |config| config["resilience"]["retry"]["max_attempts"] = json!(1),
-        guards: &["F01", "F03"],
-    },
-    Layer {
-        name: "breaker",
-        change: |config| config["resilience"]["circuit_breaker"]["failure_threshold"] = json!(1_000_000),
-        guards: &["F15"],
-    },
-    Layer {
-        name: "timeout",
-        change: |config| {
-            config["resilience"]["timeout"] = json!({"attempt_ms": NEVER, "total_ms": NEVER});
-        },
-        guards: &["F06", "F07"],
-    },
-    Layer {
-        name: "idle",
-        change: |config| providers(config, "idle_timeout_ms", &json!(NEVER)),
-        guards: &["F09"],
-    },
-    Layer {
-        name: "fallback",
-        change: |config| {
-            for agent in config["agents"].as_array_mut().into_iter().flatten() {
-                agent["endpoints"].as_array_mut().into_iter().for_each(|endpoints| endpoints.truncate(1));
-            }
-        },
-        guards: &["F04", "F16"],
-    },
-    Layer {
-        name: "bounds",
-        change: |config| {
-            providers(config, "max_reply_bytes", &json!(1_u64 << 40));
-            providers(config, "max_frame_bytes", &json!(1_u64 << 40));
-        },
-        guards: &["100mib"],
-    },
+pub const LAYERS: [Layer; 15] = [
+    layer("retry", |config| config["resilience"]["retry"]["max_attempts"] = json!(1), &["F01", "F03"]),
+    layer("retry_budget", |config| config["resilience"]["retry_budget"] = Value::Null, &["budget"]),
+    layer(
+        "breaker",
+        |config| config["resilience"]["circuit_breaker"]["failure_threshold"] = json!(1_000_000),
+        &["F15"],
+    ),
+    layer("connect", |config| providers(config, "connect_timeout_ms", &json!(NEVER)), &["connect"]),
+    layer("headers", |config| providers(config, "headers_timeout_ms", &Value::Null), &["dribble"]),
+    layer("first_token", |config| timeout(config, "first_token_ms"), &["F07"]),
+    layer("idle", |config| providers(config, "idle_timeout_ms", &json!(NEVER)), &["F09"]),
+    layer(
+        "attempt",
+        |config| ["total_ms", "attempt_ms"].into_iter().for_each(|limit| timeout(config, limit)),
+        &["F06"],
+    ),
+    layer("total", |config| timeout(config, "total_ms"), &["total"]),
+    layer("fallback", first_endpoints, &["F04", "F16"]),
+    layer("bulkhead", |config| config["resilience"]["bulkhead"] = Value::Null, &["bulkhead"]),
+    layer("rate_limit", |config| config["resilience"]["rate_limit"] = Value::Null, &["rate"]),
+    layer("load_shed", |config| config["resilience"]["load_shed"] = Value::Null, &["shed"]),
+    layer("single_flight", |config| config["resilience"]["single_flight"] = Value::Null, &["alike"]),
+    layer("bounds", unbounded, &["100mib"]),
 ];
+
+const fn layer(name: &'static str, change: fn(&mut Value), guards: &'static [&'static str]) -> Layer {
+    Layer { name, change, guards }
+}
+
+/// Takes a time limit away.
+fn timeout(config: &mut Value, limit: &str) {
+    config["resilience"]["timeout"][limit] = json!(NEVER);
+}
+
+/// Leaves each agent its first endpoint.
+fn first_endpoints(config: &mut Value) {
+    for agent in config["agents"].as_array_mut().into_iter().flatten() {
+        agent["endpoints"].as_array_mut().into_iter().for_each(|endpoints| endpoints.truncate(1));
+    }
+}
+
+fn unbounded(config: &mut Value) {
+    providers(config, "max_reply_bytes", &json!(1_u64 << 40));
+    providers(config, "max_frame_bytes", &json!(1_u64 << 40));
+}
 
 /// Sets a key of every provider.
 pub(super) fn providers(config: &mut Value, key: &str, value: &Value) {

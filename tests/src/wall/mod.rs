@@ -1,11 +1,13 @@
 //! The failure wall: every fault that an upstream is known for, played by a process of its own at a real
 //! server, and judged by the bytes at the caller, the upstream's own counters, and the ledger.
 //!
-//! docs/failure-wall.md says how to run it. A new fault is a row in [`mod@rows`] or [`mod@more`]; a new layer to take
-//! away an entry in [`layers`].
+//! docs/failure-wall.md says how to run it. A new fault is a row in [`mod@rows`] or [`mod@more`], a row about a layer
+//! one in [`mod@guards`]; a new layer to take away is an entry in [`layers`].
 
 pub mod caller;
+pub mod capacity;
 pub mod case;
+pub mod guards;
 pub mod judge;
 pub mod layers;
 pub mod more;
@@ -40,6 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub fn rows() -> Vec<Row> {
     let mut rows = rows::sixteen();
     rows.extend(more::added());
+    rows.extend(guards::guarded());
     rows
 }
 

@@ -49,13 +49,14 @@ fn huge() -> Row {
 }
 
 fn dribbled() -> Row {
-    let alone = |way| always(way, Act::Dribble(1_000)).see([Refused(&[504]), Within(20_000)]);
+    let alone = |way| always(way, Act::Dribble(1_000)).see([Refused(&[504]), Within(8_000)]);
     let elsewhere = |way| {
         let case = always(way, Act::Dribble(1_000)).up([Act::Ok]).note("with a fallback");
-        case.see([Answer, AnsweredBy(1), Within(15_000)])
+        case.see([Answer, AnsweredBy(1), Within(8_000)])
     };
     let cases = each(&BOTH, alone).chain(each(&BOTH, elsewhere));
     Row::new("dribble", "headers dribbled one byte a second", "a typed error, or elsewhere", cases)
+        .set(|config| providers(config, "headers_timeout_ms", &json!(3_000)))
 }
 
 fn go_away() -> Row {

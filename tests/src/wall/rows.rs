@@ -116,6 +116,7 @@ fn silent() -> Row {
         "leaves after the first attempt timeout, the whole call within its deadline",
         each(&BOTH, elsewhere).chain(each(&BOTH, alone)),
     )
+    .set(|config| config["resilience"]["timeout"] = json!({"attempt_ms": 3_000, "first_token_ms": 3_000}))
 }
 
 fn late() -> Row {
@@ -249,7 +250,13 @@ fn filtered() -> Row {
     ];
     let case = move |way: Way| {
         let case = Case::new(way).up([refusal(way, "content_filter", said)]).up([Act::Ok]);
-        case.see([Refused(&[400]), Attempts(0, 1, 1), Attempts(1, 0, 0), Within(4_000)])
+        case.see([
+            Refused(&[400]),
+            Says("content_filter"),
+            Attempts(0, 1, 1),
+            Attempts(1, 0, 0),
+            Within(4_000),
+        ])
     };
     Row::new("F13", "content filter refusal", "never retried, never routed around", each(&DIALECTS, case))
 }
@@ -276,11 +283,12 @@ fn choosy_fallback() -> Row {
 fn flapping() -> Row {
     // Scaled from 60 s to 12 s, with a breaker that rests for 1 s in place of a minute.
     let act = Act::Flap { down_ms: 0, ms: 3_000, for_ms: 12_000 };
-    let mut case =
+    let case =
         Case::new(WHOLE).up([act]).up([Act::Ok]).note("20 calls a second for 16 s; a fifth of the time");
-    case.drive = Drive::Every(50, 16_000);
-    let case = case.see([Answer, Within(8_000), Spared(0, 75), ReturnsTo(0, 40)]);
+    let case =
+        case.driven(Drive::Every(50, 16_000)).see([Answer, Within(8_000), Spared(0, 75), ReturnsTo(0, 40)]);
     Row::new("F15", "flapping for 60 s", "the breaker opens, probes, returns to the primary", [case])
+        .set(|config| config["resilience"]["circuit_breaker"] = json!({"open_ms": 1_000}))
 }
 
 fn fallback() -> Row {

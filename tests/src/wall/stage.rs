@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::caller::{self, Raw};
-use super::case::{Case, PRICE, Speech};
+use super::case::{Case, Line, PRICE, Speech};
 use super::layers::Layer;
 
 /// How long a program may take to be ready, or to end.
@@ -79,10 +79,11 @@ impl Stage {
             .spawn();
         let upstream = Program(upstream.context("maof-upstream cannot be started; build it first")?);
         let ports = said(&at("upstream.out"), |text| Some(text.split_once('\n')?.0.to_owned())).await?;
-        let (port, tls) = ports.split_once(' ').context("the upstream says two ports")?;
-        let upstream_at = SocketAddr::from(([127, 0, 0, 1], port.parse()?));
+        let ports = ports.split(' ').map(str::parse).collect::<Result<Vec<u16>, _>>()?;
+        let [port, tls, deaf] = ports[..] else { bail!("the upstream says three ports, not {ports:?}") };
+        let upstream_at = SocketAddr::from(([127, 0, 0, 1], port));
 
-        let mut config = config(cases, upstream_at, tls);
+        let mut config = config(cases, [port, tls, deaf]);
         setting.into_iter().for_each(|change| change(&mut config));
         without.iter().for_each(|layer| (layer.change)(&mut config));
         // JSON is YAML.
@@ -237,40 +238,47 @@ fn script(cases: &[Named]) -> Script {
     script
 }
 
-/// The server's configuration: what is told here differs from the defaults, so that minutes become seconds.
-fn config(cases: &[Named], upstream: SocketAddr, tls: &str) -> Value {
-    let provider = |speech: Speech, origin: &str| {
-        let path = if speech == Speech::Contents { "/v1beta" } else { "/v1" };
-        json!({
-            "profile": speech.profile(), "base_url": format!("{origin}{path}"), "api_key": "sk-of-the-wall",
-            "idle_timeout_ms": 9_000,
-        })
-    };
+/// The server's configuration: its defaults, but that a stream may be silent for 9 s. `ports` are those of
+/// [`Line::Plain`], [`Line::Tls`] and [`Line::Deaf`].
+fn config(cases: &[Named], ports: [u16; 3]) -> Value {
+    let [plain, tls, deaf] = ports;
+    let lines = [
+        (Line::Plain, format!("http://127.0.0.1:{plain}")),
+        (Line::Tls, format!("https://localhost:{tls}")),
+        (Line::Deaf, format!("http://127.0.0.1:{deaf}")),
+    ];
     let mut providers = json!({});
     for speech in [Speech::Chat, Speech::Messages, Speech::Contents] {
-        providers[speech.profile()] = provider(speech, &format!("http://{upstream}"));
-        let secure = format!("{}-tls", speech.profile());
-        providers[secure] = provider(speech, &format!("https://localhost:{tls}"));
+        for (line, origin) in &lines {
+            let path = if speech == Speech::Contents { "/v1beta" } else { "/v1" };
+            providers[provider(speech, *line)] = json!({
+                "profile": speech.profile(), "base_url": format!("{origin}{path}"), "api_key": "sk-of-the-wall",
+                "idle_timeout_ms": 9_000,
+            });
+        }
     }
     let (mut endpoints, mut agents) = (Vec::new(), Vec::new());
     for case in cases {
         let ups = &case.case.ups;
         let names: Vec<String> = (0..ups.len()).map(|at| case.up(at)).collect();
         for (name, up) in names.iter().zip(ups) {
-            let tls = if up.tls { "-tls" } else { "" };
+            let speech = up.speech.unwrap_or(case.case.way.upstream);
             let dollars = |nanos: i64| nanos as f64 / 1_000.0;
             endpoints.push(json!({
-                "name": name, "model": name, "provider": format!("{}{tls}", up.speech.unwrap_or(case.case.way.upstream).profile()),
+                "name": name, "model": name, "provider": provider(speech, up.line),
                 "price": {"input": dollars(PRICE.0), "output": dollars(PRICE.1)},
             }));
         }
         agents.push(json!({"name": case.name, "endpoints": names}));
     }
-    json!({
-        "providers": providers, "endpoints": endpoints, "agents": agents,
-        "resilience": {
-            "timeout": {"attempt_ms": 3_000, "total_ms": 30_000},
-            "circuit_breaker": {"open_ms": 1_000},
-        },
-    })
+    json!({"providers": providers, "endpoints": endpoints, "agents": agents, "resilience": {}})
+}
+
+/// The name of the provider that speaks so and is reached so.
+fn provider(speech: Speech, line: Line) -> String {
+    match line {
+        Line::Plain => speech.profile().to_owned(),
+        Line::Tls => format!("{}-tls", speech.profile()),
+        Line::Deaf => format!("{}-deaf", speech.profile()),
+    }
 }

@@ -15,6 +15,10 @@ use super::stage::{Named, Stage};
 const EVERY_MS: u64 = 20;
 /// The window over which attempts are counted.
 const WINDOW_MS: u64 = 10_000;
+/// How long it is calm afterwards. A breaker that opens in the storm's last moment rests for a minute; of the last
+/// five seconds' calls it is judged where they went.
+const CALM_MS: u64 = 70_000;
+const LAST_MS: u64 = 5_000;
 /// MiB by which the server may grow between the storm's first third and its end.
 const FLAT: u64 = 32;
 
@@ -39,16 +43,15 @@ pub struct Storm {
     pub wrong: Vec<String>,
 }
 
-/// Plays a storm of `seconds`: all upstreams fail for half of them, then the primary flaps; five calm seconds
-/// follow.
+/// Plays a storm of `seconds`: all upstreams fail for half of them, then the primary flaps; then it is calm.
 ///
 /// # Errors
 /// As [`super::play`].
 pub async fn play(seconds: u64, without: &[Layer]) -> Result<Storm> {
-    let (storm, calm) = (seconds * 1_000, 5_000);
+    let storm = seconds * 1_000;
     let flap = |ms, for_ms| Act::Flap { down_ms: storm / 2, ms, for_ms };
     let mut case = Case::new(WHOLE).up([flap(2_000, storm)]).up([flap(storm, storm / 2)]);
-    case.drive = Drive::Every(EVERY_MS, storm + calm);
+    case.drive = Drive::Every(EVERY_MS, storm + CALM_MS);
     let named = Named { name: "storm".to_owned(), case };
     let stage = Stage::start(std::slice::from_ref(&named), None, without).await?;
     let (played, memory) = storming(&stage, &named).await;
@@ -61,7 +64,7 @@ pub async fn play(seconds: u64, without: &[Layer]) -> Result<Storm> {
     let requests = played.calls.len();
     let well = |seen: &&super::seen::Seen| seen.is_answer(&answer).is_ok();
     let neither = played.calls.iter().filter(|seen| !well(seen) && seen.is_refused().is_err()).count();
-    let last = &played.calls[requests.saturating_sub((calm / EVERY_MS) as usize)..];
+    let last = &played.calls[requests.saturating_sub((LAST_MS / EVERY_MS) as usize)..];
     let by_primary = last.iter().filter(|seen| seen.raw.header("x-maof-endpoint") == Some("storm-a")).count();
     let in_window = (WINDOW_MS / EVERY_MS) as usize;
     let mut storm = Storm {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use hyper_util::client::legacy::connect::HttpConnector;
-use maof_core::Error;
+use maof_core::{Error, Retry};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -55,7 +55,9 @@ where
 /// The error of a host that no connection could be opened to.
 pub(super) fn unreachable(cause: &(dyn std::error::Error + 'static), most: Duration) -> Error {
     let error = match is_late(cause) {
-        true => Error::timed_out(format!("no connection to the upstream within {} ms", most.as_millis())),
+        // Whoever was waited for that long is not waited for twice.
+        true => Error::timed_out(format!("no connection to the upstream within {} ms", most.as_millis()))
+            .retry_is(Retry::Elsewhere),
         false => Error::unavailable("the upstream cannot be reached"),
     };
     error.because(cause.to_string())

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use maof_core::{Error, Result};
+use maof_core::{Error, Result, Retry};
 
 use super::{Answer, Request};
 
@@ -58,6 +58,7 @@ impl Proxied {
                 "no connection to the upstream within {} ms",
                 self.connect_timeout.as_millis()
             ))
+            .retry_is(Retry::Elsewhere)
         } else if cause.is_connect() {
             Error::unavailable("the upstream cannot be reached")
         } else {

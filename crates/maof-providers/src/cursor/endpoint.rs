@@ -63,7 +63,7 @@ impl CursorEndpoint {
         let api = Api {
             base_url: config.base_url.trim_end_matches('/').to_owned(),
             headers: config.headers()?,
-            exchange: Exchange { http, clock, idle: IDLE, most: MOST },
+            exchange: Exchange { http, clock, head: None, idle: IDLE, most: MOST },
         };
         let (left, receiver) = mpsc::channel(LEFT);
         let tidy = Tidy { api: api.clone(), left: receiver };

@@ -53,6 +53,11 @@ impl Said {
         text(&self.code).filter(|code| !code.parse().is_ok_and(is_status))
     }
 
+    /// Google's word for the kind, which stands beside such a status.
+    fn word(&self) -> Option<String> {
+        self.status.as_str().map(str::to_owned)
+    }
+
     fn message(&self) -> String {
         scrub(self.message.as_str().unwrap_or_default())
     }
@@ -139,12 +144,15 @@ fn by_status(status: u16, said: &Said) -> Error {
         400 | 422 if is_too_long(&said.message()) => {
             told(said, ErrorKind::ContextLength, Origin::Provider, Retry::Elsewhere)
         }
+        400 | 422 if is_filtered(&said.message()) => {
+            told(said, ErrorKind::ContentFiltered, Origin::Provider, Retry::Never)
+        }
         400 | 422 => told(said, ErrorKind::InvalidRequest, Origin::Caller, Retry::Never),
         401 | 403 => away("the endpoint's own credentials were refused by its provider"),
         402 => away("the endpoint's own quota at its provider is used up"),
         404 => away("the endpoint's model or address is not known to its provider"),
         408 | 504 => Error::timed_out("the upstream gave up waiting"),
-        409 | 425 => Error::unavailable("the upstream is busy with the same request; try again"),
+        409 | 425 => away("the upstream is busy with the same request"),
         413 => told(said, ErrorKind::TooLarge, Origin::Caller, Retry::Never),
         429 => Error::rate_limited("the upstream's rate limit is reached")
             .origin_is(Origin::Provider)
@@ -170,6 +178,19 @@ fn is_too_long(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 
+/// Anthropic (`Output blocked by content filtering policy`), Azure (`… triggering Azure OpenAI's content management
+/// policy`) and Google (`… violates Google's Responsible AI practices`) say it in words, with or without a code.
+fn is_filtered(message: &str) -> bool {
+    const WORDS: [&str; 4] = [
+        "content filtering policy",
+        "content management policy",
+        "responsible ai practices",
+        "blocked by the content filter",
+    ];
+    let message = message.to_lowercase();
+    WORDS.iter().any(|words| message.contains(words))
+}
+
 /// Another endpoint may succeed.
 fn away(message: &'static str) -> Error {
     Error::unavailable(message).retry_is(Retry::Elsewhere)
@@ -185,7 +206,9 @@ fn told(said: &Said, kind: ErrorKind, origin: Origin, retry: Retry) -> Error {
     if let Some(param) = said.param.as_str() {
         error = error.param(scrub(param));
     }
-    match said.code() {
+    // Where the words say more than the word, a dialect's own code for the kind is told.
+    let word = || said.word().filter(|_| kind == ErrorKind::InvalidRequest);
+    match said.code().or_else(word) {
         Some(code) => error.code(scrub(&code)),
         None => error,
     }

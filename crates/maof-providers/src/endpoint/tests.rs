@@ -15,7 +15,7 @@ use super::*;
 use crate::OPENAI;
 use crate::exchange::wait_of;
 
-fn card() -> Card {
+pub(super) fn card() -> Card {
     Card {
         name: Name::new("e").unwrap(),
         provider: Name::new("p").unwrap(),
@@ -217,6 +217,42 @@ async fn an_upstream_that_is_not_there_is_unavailable() {
     let error = endpoint(&url, json!({})).call(call("x")).await.unwrap_err();
     assert_eq!((error.kind(), error.retry(), error.is_fault()), (ErrorKind::Unavailable, Retry::Here, true));
     assert!(!format!("{error}").contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn what_is_refused_before_it_is_sent_says_so() {
+    let upstream = Upstream::start(Script::any([Act::Ok])).await;
+    let anthropic = endpoint(&upstream.base_url(), json!({"profile": "anthropic"}));
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"logit_bias":{"50256":-100}}"#;
+    let body = OPENAI.read(Incoming::json(Operation::Chat, body)).unwrap();
+    let error = anthropic.call(Call { body, ..call("") }).await.unwrap_err();
+    assert!(error.is_before_sending() && error.field() == Some("logit_bias"), "{error:?}");
+    assert_eq!(upstream.stats().requests, 0);
+    let (_upstream, endpoint) = start(Act::status(400)).await;
+    assert!(!endpoint.call(call("x")).await.unwrap_err().is_before_sending());
+}
+
+/// R07: connecting and heads have limits of their own.
+#[tokio::test]
+async fn connecting_and_the_head_of_an_answer_are_waited_for_within_their_limits() {
+    let check = async |url: &str, limits: Value, says: &str| {
+        let endpoint = endpoint(url, limits);
+        for asked in [call("x"), streamed("x")] {
+            let error = endpoint.call(asked).await.unwrap_err();
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, Retry::Elsewhere), "{error:?}");
+            assert!(error.is_fault() && error.message().contains(says), "{error:?}");
+        }
+    };
+    let hangs = Upstream::start(Script::any([Act::Hang])).await;
+    check(&hangs.base_url(), json!({"headers_timeout_ms": 50}), "`headers_timeout_ms`").await;
+    let deaf = maof_testkit::Deaf::start().await;
+    check(&deaf.base_url(), json!({"connect_timeout_ms": 50}), "no connection").await;
+    let (_upstream, late) = {
+        let upstream = Upstream::start(Script::any([Act::Late(300)])).await;
+        let endpoint = endpoint(&upstream.base_url(), json!({"headers_timeout_ms": 150}));
+        (upstream, endpoint)
+    };
+    assert!(late.call(call("x")).await.is_ok(), "the body may take longer than the head");
 }
 
 #[tokio::test]

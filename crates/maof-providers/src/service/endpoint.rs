@@ -61,7 +61,7 @@ impl ServiceEndpoint {
             result: service.result.clone(),
             usage: service.usage.clone(),
             unsupported: service.unsupported,
-            exchange: Exchange { http, clock, idle, most: service.max_reply_bytes },
+            exchange: Exchange { http, clock, head: None, idle, most: service.max_reply_bytes },
         })
     }
 

@@ -5,15 +5,15 @@
 
 use smallvec::SmallVec;
 
-use super::{HashMap, Hold};
+use super::windows::HashMap;
 
 /// Closed holds that are remembered; the oldest are forgotten first. A charge that comes later still is written down
 /// as an attempt, but counts on no account.
 pub(super) const REMEMBERED: usize = 10_000;
 
-#[derive(Debug, Default)]
-pub(super) struct Closed {
-    ring: Vec<Place>,
+#[derive(Debug)]
+pub(super) struct Closed<Hold> {
+    ring: Vec<Place<Hold>>,
     /// Places by the hash of the key, which is compared where it is found.
     places: HashMap<u64, u32>,
     hasher: ahash::RandomState,
@@ -22,7 +22,7 @@ pub(super) struct Closed {
 }
 
 #[derive(Debug)]
-struct Place {
+struct Place<Hold> {
     hash: u64,
     /// A UUID as text fits.
     key: SmallVec<[u8; 40]>,
@@ -30,7 +30,13 @@ struct Place {
     hold: Option<Hold>,
 }
 
-impl Closed {
+impl<Hold> Default for Closed<Hold> {
+    fn default() -> Self {
+        Closed { ring: Vec::new(), places: HashMap::default(), hasher: ahash::RandomState::new(), next: 0 }
+    }
+}
+
+impl<Hold> Closed<Hold> {
     pub(super) fn insert(&mut self, key: &str, hold: Hold) {
         let hash = self.hasher.hash_one(key);
         let place = Place { hash, key: SmallVec::from_slice(key.as_bytes()), hold: Some(hold) };
@@ -61,7 +67,7 @@ impl Closed {
         self.place(key)?.hold.as_mut()
     }
 
-    fn place(&mut self, key: &str) -> Option<&mut Place> {
+    fn place(&mut self, key: &str) -> Option<&mut Place<Hold>> {
         let at = *self.places.get(&self.hasher.hash_one(key))?;
         self.ring.get_mut(at as usize).filter(|place| place.key.as_slice() == key.as_bytes())
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use maof_core::{Account, Balance, Timestamp};
 use smallvec::SmallVec;
 
-use super::HashMap;
+/// A map whose hashes are quick, and keyed at random: names and keys are given by callers.
+pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, ahash::RandomState>;
 
 /// Windows that are kept before those that have ended are swept.
 pub(super) const SWEEP_AT: usize = 10_000;

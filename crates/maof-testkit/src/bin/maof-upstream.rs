@@ -2,13 +2,13 @@
 //! `maof-upstream [--port N] [--script JSON|@FILE] [--tls FILE]`.
 //!
 //! Prints its port on one line, then serves until it is killed. With `--tls` it also speaks HTTP/2 over TLS; that
-//! port comes second, and FILE gets the certificate to trust. `GET /__stats` tells what it has received.
+//! port comes second, and FILE gets the certificate to trust; third is a port that nobody can connect to. `GET /__stats` tells what it has received.
 #![allow(clippy::print_stdout, reason = "the test that starts it reads the port")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use maof_testkit::{Script, Upstream};
+use maof_testkit::{Deaf, Script, Upstream};
 
 struct Options {
     port: u16,
@@ -47,13 +47,19 @@ async fn main() -> ExitCode {
         }
     };
     let mut upstream = Upstream::start_on(options.port, options.script).await;
-    match &options.tls {
+    let port = upstream.address().port();
+    let deaf = match &options.tls {
         Some(certificate) => {
-            let secure = upstream.start_tls(certificate).await;
-            println!("{} {secure}", upstream.address().port());
+            let (secure, deaf) = (upstream.start_tls(certificate).await, Deaf::start().await);
+            println!("{port} {secure} {}", deaf.address().port());
+            Some(deaf)
         }
-        None => println!("{}", upstream.address().port()),
-    }
+        None => {
+            println!("{port}");
+            None
+        }
+    };
     upstream.run().await;
+    drop(deaf);
     ExitCode::SUCCESS
 }

@@ -24,6 +24,7 @@
 mod answer;
 mod anthropic;
 mod connection;
+mod deaf;
 mod faults;
 mod gemini;
 mod http2;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use deaf::Deaf;
 pub use openai::vector;
 pub use script::{Act, Script};
 pub use stats::{ModelStats, Received, Stats};

@@ -28,6 +28,14 @@ pub enum Act {
     Hang,
     /// A proper answer after this many milliseconds.
     Delay(u64),
+    /// Proper answers, this many of the model's at once; further requests wait in line. An answer takes half of `ms` to
+    /// half as much again.
+    Busy {
+        /// How many are answered at once.
+        at_once: usize,
+        /// How long they take in the mean.
+        ms: u64,
+    },
     /// The head at once; the first frame, or the whole body, after this many milliseconds.
     Late(u64),
     /// Nothing more after this many frames, or after this many bytes of a whole answer; the connection stays.

@@ -1,6 +1,8 @@
 //! The scripted upstream's HTTP side.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +15,7 @@ use axum::routing::{get, post};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use super::answer::{Answer, Frame, Question, Shape, complaint};
 use super::connection::{Fuse, Fused};
@@ -29,12 +32,21 @@ const HTML: &str = "text/html";
 #[derive(Debug)]
 pub(super) struct State {
     script: Mutex<Script>,
+    /// Who is being answered, of models that answer only so many at once.
+    desks: Mutex<BTreeMap<String, Arc<Desk>>>,
     pub(super) counters: Counters,
+}
+
+/// Where a model answers only so many at once.
+#[derive(Debug)]
+struct Desk {
+    places: Semaphore,
+    served: AtomicU64,
 }
 
 impl State {
     pub(super) fn new(script: Script) -> Self {
-        State { script: Mutex::new(script), counters: Counters::default() }
+        State { script: Mutex::new(script), desks: Mutex::default(), counters: Counters::default() }
     }
 
     pub(super) fn play(&self, script: Script) {
@@ -44,6 +56,17 @@ impl State {
     /// What is done with a request.
     pub(super) fn next(&self, question: &Question) -> Act {
         self.script.lock().next(&question.model, &question.prompt)
+    }
+
+    /// Waits in line at a model that answers `at_once`, then `ms` milliseconds.
+    async fn queue(&self, model: &str, at_once: usize, ms: u64) {
+        let desk = Arc::clone(self.desks.lock().entry(model.to_owned()).or_insert_with(|| {
+            Arc::new(Desk { places: Semaphore::new(at_once), served: AtomicU64::new(0) })
+        }));
+        let _place = desk.places.acquire().await.expect("nobody closes it");
+        // Steps of the golden ratio spread evenly, and look like chance to whoever waits.
+        let step = desk.served.fetch_add(1, Ordering::Relaxed) as f64 * 0.618_033_988_749_895;
+        tokio::time::sleep(Duration::from_millis(ms).mul_f64(0.5 + step.fract())).await;
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -114,6 +137,9 @@ async fn answered(
     let received = Received { path: uri.path().to_owned(), headers, body };
     let open = state.counters.begin(received, &question.model, &question.prompt);
     let act = state.next(&question);
+    if let Act::Busy { at_once, ms } = act {
+        state.queue(&question.model, at_once, ms).await;
+    }
     perform(act, shape, &question, &fuse, open).await
 }
 

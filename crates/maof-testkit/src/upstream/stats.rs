@@ -52,6 +52,8 @@ pub struct ModelStats {
     pub at_ms: Vec<u64>,
     /// Not yet ended.
     pub open: u64,
+    /// The most that were open at once.
+    pub max_open: u64,
     /// Answered to the end, errors included.
     pub finished: u64,
     /// Given up by the client before the end.
@@ -106,6 +108,7 @@ impl Counters {
         stats.max_open = stats.max_open.max(stats.open);
         let of_model = stats.by_model.entry(model.to_owned()).or_default();
         of_model.open += 1;
+        of_model.max_open = of_model.max_open.max(of_model.open);
         let now = inner.clock.instant().saturating_duration_since(inner.since);
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         if of_model.at_ms.len() < TIMES {

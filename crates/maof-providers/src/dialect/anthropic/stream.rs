@@ -128,28 +128,40 @@ impl Decoder for Fold {
             return Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }));
         }
         let said: Said<'_> = serde_json::from_str(text).map_err(malformed)?;
+        let mut again = false;
         match said.kind.as_str() {
             "message_start" => self.begin(&said, &mut deltas)?,
             "content_block_start" => self.open(&said, &mut deltas)?,
             "content_block_delta" => self.piece(said.index, said.delta.unwrap_or_default(), &mut deltas)?,
             "content_block_stop" => self.close_block(said.index, &mut deltas)?,
-            "message_delta" => self.end(said, &mut deltas),
+            "message_delta" => again = self.end(said, &mut deltas),
             "message_stop" => self.over = true,
             "error" => return Err(said::inside(said.error.map_or("null", RawValue::get))),
             // Signs of life, and kinds of a later version of the API.
             _ => {}
         }
-        Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }))
+        // An answer ends once: of a frame that ends it again only the usage is passed on.
+        let frame = (!again).then_some(Frame { dialect: NAME, bytes: raw });
+        Ok((frame.is_some() || !deltas.is_empty()).then_some(Event { frame, deltas }))
     }
 
     fn is_over(&self) -> bool {
         self.over
     }
 
+    fn is_answered(&self) -> bool {
+        self.ended
+    }
+
     fn close(&mut self) -> Result<Option<Event>> {
-        match self.over || self.ended {
-            true => Ok(None),
-            false => Err(Error::protocol("the upstream's stream ended before its answer did")),
+        match (self.over, self.ended) {
+            (true, _) => Ok(None),
+            (false, true) => {
+                self.over = true;
+                let bytes = Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
+                Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes }), deltas: Vec::new() }))
+            }
+            (false, false) => Err(Error::protocol("the upstream's stream ended before its answer did")),
         }
     }
 }
@@ -281,15 +293,18 @@ impl Fold {
         Ok(())
     }
 
-    fn end(&mut self, said: Said<'_>, deltas: &mut Vec<Delta>) {
+    /// The frame that says why the answer ends, and what was used; whether the answer had ended before.
+    fn end(&mut self, said: Said<'_>, deltas: &mut Vec<Delta>) -> bool {
         if let Some(counts) = said.usage {
             self.counts.update(counts);
             deltas.push(Delta::Usage(self.counts.usage()));
         }
-        if let Some(word) = said.delta.and_then(|delta| delta.stop_reason) {
-            self.ended = true;
+        let Some(word) = said.delta.and_then(|delta| delta.stop_reason) else { return false };
+        let again = std::mem::replace(&mut self.ended, true);
+        if !again {
             deltas.push(Delta::Finish { choice: 0, reason: wire::stop_of(&word) });
         }
+        again
     }
 }
 

@@ -80,12 +80,17 @@ impl UsageCounts {
 pub(super) fn counts(usage: &Usage) -> Value {
     let written = usage.get(Unit::CacheWrite).saturating_add(usage.get(Unit::CacheWriteLong));
     let cached = usage.get(Unit::CachedInput).saturating_add(usage.get(Unit::CachedAudio));
-    json!({
+    let mut counts = json!({
         "input_tokens": usage.input_tokens().saturating_sub(written).saturating_sub(cached),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
         "output_tokens": usage.output_tokens(),
-    })
+    });
+    if usage.estimated {
+        // A word of ours, which readers pass over.
+        counts["estimated"] = true.into();
+    }
+    counts
 }
 
 /// Why an answer ended, in the dialect's word.

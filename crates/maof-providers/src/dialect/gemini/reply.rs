@@ -75,6 +75,9 @@ impl Encoder for Chunks {
         match &event.frame {
             Some(frame) if frame.dialect == NAME => {
                 self.verbatim = true;
+                // A frame of our own that may follow bears the same names.
+                let starts = event.deltas.iter().filter(|delta| matches!(delta, Delta::Start { .. }));
+                starts.for_each(|delta| self.delta(delta, out));
                 out.extend_from_slice(&frame.bytes);
             }
             _ => event.deltas.iter().for_each(|delta| self.delta(delta, out)),
@@ -83,6 +86,9 @@ impl Encoder for Chunks {
 
     fn finish(&mut self, out: &mut Vec<u8>) {
         if self.verbatim {
+            if self.usage.estimated {
+                self.write(json!({"usageMetadata": wire::counts(&self.usage)}), out);
+            }
             return;
         }
         for (choice, calls) in std::mem::take(&mut self.calls) {

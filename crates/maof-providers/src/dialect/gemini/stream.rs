@@ -17,10 +17,19 @@ const MOST: u32 = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     started: bool,
-    ended: bool,
+    /// Whether the prompt was refused.
+    blocked: bool,
     id: String,
-    /// The tool calls of each choice.
-    calls: Vec<usize>,
+    choices: Vec<Seen>,
+}
+
+/// What has been seen of a choice.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    begun: bool,
+    finished: bool,
+    /// Its tool calls.
+    calls: usize,
 }
 
 #[derive(Deserialize)]
@@ -60,20 +69,26 @@ impl Decoder for Fold {
             deltas.push(Delta::Start { id: self.id.clone(), model: chunk.model_version.unwrap_or_default() });
         }
         if chunk.prompt_feedback.is_some_and(|feedback| feedback["blockReason"].is_string()) {
-            self.ended = true;
+            self.blocked = true;
             deltas.push(Delta::Finish { choice: 0, reason: Finish::ContentFilter });
         }
+        let mut repeats = false;
         for candidate in chunk.candidates {
-            self.candidate(candidate, &mut deltas)?;
+            repeats |= self.candidate(candidate, &mut deltas)?;
         }
         if let Some(counts) = chunk.usage_metadata {
             deltas.push(Delta::Usage(counts.usage()));
         }
-        Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }))
+        // An answer ends once: of a frame that ends it again only what else it says is passed on.
+        let frame = (!repeats).then_some(Frame { dialect: NAME, bytes: raw });
+        Ok((frame.is_some() || !deltas.is_empty()).then_some(Event { frame, deltas }))
     }
 
+    // No terminator is waited for here, so `is_answered` stays as it is: the end of the body is the end.
+
     fn close(&mut self) -> Result<Option<Event>> {
-        match self.ended {
+        let mut begun = self.choices.iter().filter(|choice| choice.begun).peekable();
+        match self.blocked || begun.peek().is_some() && begun.all(|choice| choice.finished) {
             true => Ok(None),
             false => Err(Error::protocol("the upstream's stream ended before its answer did")),
         }
@@ -81,27 +96,33 @@ impl Decoder for Fold {
 }
 
 impl Fold {
-    fn candidate(&mut self, candidate: Candidate, deltas: &mut Vec<Delta>) -> Result<()> {
+    /// What a candidate adds; whether it only says again that it has ended.
+    fn candidate(&mut self, candidate: Candidate, deltas: &mut Vec<Delta>) -> Result<bool> {
         let choice = candidate.index.unwrap_or(0);
         if choice >= MOST {
             return Err(malformed("there are more than 1024 candidates"));
         }
-        if self.calls.len() <= choice as usize {
-            self.calls.resize(choice as usize + 1, 0);
+        if self.choices.len() <= choice as usize {
+            self.choices.resize(choice as usize + 1, Seen::default());
         }
-        let Some(calls) = self.calls.get_mut(choice as usize) else {
+        let Some(seen) = self.choices.get_mut(choice as usize) else {
             return Err(Error::internal("a choice was just made"));
         };
+        seen.begun = true;
+        let before = deltas.len();
         for value in candidate.content.map(|content| content.parts).unwrap_or_default() {
-            for part in part::decode(&value, || part::own_id(&self.id, *calls)) {
-                deltas.extend(delta(choice, calls, part));
+            for part in part::decode(&value, || part::own_id(&self.id, seen.calls)) {
+                deltas.extend(delta(choice, &mut seen.calls, part));
             }
         }
-        if let Some(word) = candidate.finish_reason {
-            self.ended = true;
-            deltas.push(Delta::Finish { choice, reason: wire::finish_of(&word, *calls > 0) });
+        let says_more = deltas.len() > before;
+        let Some(word) = candidate.finish_reason else { return Ok(false) };
+        let again = std::mem::replace(&mut seen.finished, true);
+        // Older versions of the API give a reason with every frame: the last one counts, and what they say is kept.
+        if !again || says_more {
+            deltas.push(Delta::Finish { choice, reason: wire::finish_of(&word, seen.calls > 0) });
         }
-        Ok(())
+        Ok(again && !says_more)
     }
 }
 

@@ -137,7 +137,15 @@ impl Encoder for Chunks {
     fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         match &event.frame {
             Some(frame) if frame.dialect == NAME => {
-                let tells_usage = event.deltas.iter().any(|delta| matches!(delta, Delta::Usage(_)));
+                let mut tells_usage = false;
+                for delta in &event.deltas {
+                    match delta {
+                        // Frames of our own that may follow bear the same names.
+                        Delta::Start { .. } => self.delta(delta, out),
+                        Delta::Usage(_) => tells_usage = true,
+                        _ => {}
+                    }
+                }
                 match tells_usage && !self.envelope.include_usage {
                     true => without_usage(&frame.bytes, out),
                     false => out.extend_from_slice(&frame.bytes),

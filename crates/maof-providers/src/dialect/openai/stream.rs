@@ -21,6 +21,10 @@ pub(super) struct Fold {
     started: bool,
     terminated: bool,
     choices: Vec<Seen>,
+    /// Whether the present frame ends a choice that has ended.
+    repeats: bool,
+    /// Whether it was told what was used.
+    counted: bool,
 }
 
 /// What has been seen of a choice.
@@ -28,6 +32,8 @@ pub(super) struct Fold {
 struct Seen {
     begun: bool,
     finished: bool,
+    /// Whether more came after it had ended.
+    goes_on: bool,
     calls: Vec<SeenCall>,
 }
 
@@ -51,15 +57,23 @@ impl Decoder for Fold {
         if name == Some("error") && !text.contains("\"error\"") {
             return Err(said::inside(text));
         }
+        self.repeats = false;
         let deltas = match Chunk::scan(text) {
             Some(chunk) => self.chunk(chunk)?,
             None => self.unusual(text)?,
         };
-        Ok(Some(Event { frame: Some(Frame { dialect: NAME, bytes: raw }), deltas }))
+        // An answer ends once: of a frame that ends it again only what else it says is passed on.
+        let frame = (!self.repeats).then_some(Frame { dialect: NAME, bytes: raw });
+        Ok((frame.is_some() || !deltas.is_empty()).then_some(Event { frame, deltas }))
     }
 
     fn is_over(&self) -> bool {
         self.terminated
+    }
+
+    fn is_answered(&self) -> bool {
+        let mut begun = self.choices.iter().filter(|choice| choice.begun).peekable();
+        begun.peek().is_some() && begun.all(|choice| choice.finished && !choice.goes_on)
     }
 
     fn close(&mut self) -> Result<Option<Event>> {
@@ -113,6 +127,8 @@ impl Fold {
         }
         if let Some(counts) = chunk.usage.and_then(|raw| serde_json::from_str::<UsageCounts>(raw.0).ok()) {
             deltas.push(Delta::Usage(counts.usage()));
+            // OpenRouter ends the choice again where it tells what was used.
+            self.repeats &= std::mem::replace(&mut self.counted, true);
         }
         Ok(deltas)
     }
@@ -130,6 +146,7 @@ impl Fold {
             return Err(Error::internal("a choice was just made"));
         };
         seen.begun = true;
+        let before = deltas.len();
         if let Some(delta) = choice.delta {
             if let Some(text) = text(delta.reasoning_content).or_else(|| text(delta.reasoning)) {
                 deltas.push(Delta::Reasoning { choice: number, text });
@@ -143,9 +160,14 @@ impl Fold {
                 deltas.push(seen.call(number, call)?);
             }
         }
+        let says_more = deltas.len() > before;
+        seen.goes_on |= seen.finished && says_more;
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
-            seen.finished = true;
-            deltas.push(Delta::Finish { choice: number, reason: wire::finish_of(&word) });
+            match std::mem::replace(&mut seen.finished, true) {
+                false => deltas.push(Delta::Finish { choice: number, reason: wire::finish_of(&word) }),
+                // A few servers give a reason with every frame; what those say is not lost.
+                true => self.repeats |= !says_more,
+            }
         }
         Ok(())
     }

@@ -147,6 +147,9 @@ pub(super) struct UsageCounts {
     pub(super) prompt_tokens_details: Option<PromptDetails>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) completion_tokens_details: Option<CompletionDetails>,
+    /// Whether we counted, because the provider did not say. A word of ours, which readers pass over.
+    #[serde(skip_deserializing, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) estimated: bool,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -222,6 +225,7 @@ impl UsageCounts {
             }),
             completion_tokens_details: (reasoning + spoken > 0)
                 .then(|| CompletionDetails { reasoning_tokens: Some(reasoning), audio_tokens: some(spoken) }),
+            estimated: usage.estimated,
         }
     }
 }

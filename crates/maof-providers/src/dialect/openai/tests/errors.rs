@@ -1,5 +1,7 @@
 //! Errors: what is told of them, and what may be done after them.
 
+use maof_core::Classify as _;
+
 use super::*;
 
 #[test]
@@ -19,6 +21,9 @@ fn a_status_and_a_code_say_what_may_be_done() {
     check(403, plain(), Unavailable, Provider, Retry::Elsewhere);
     check(404, plain(), Unavailable, Provider, Retry::Elsewhere);
     check(408, plain(), Timeout, Provider, Retry::Here);
+    for status in [402, 405, 409, 410, 418, 425, 451] {
+        check(status, plain(), Unavailable, Provider, Retry::Elsewhere);
+    }
     check(413, plain(), TooLarge, Caller, Retry::Never);
     check(429, plain(), RateLimited, Provider, Retry::Here);
     check(302, plain(), Unavailable, Provider, Retry::Elsewhere);
@@ -42,7 +47,34 @@ fn a_status_and_a_code_say_what_may_be_done() {
         Provider,
         Retry::Elsewhere,
     );
-    check(402, plain(), Unavailable, Provider, Retry::Elsewhere);
+}
+
+/// Of the statuses 400 to 499 only 408 and 429 say that the same endpoint may succeed, and is at fault.
+#[test]
+fn a_refusal_is_never_asked_again_and_never_opens_a_breaker() {
+    for status in 400..500 {
+        let error = OPENAI.decode_error(status, br#"{"error":{"message":"m"}}"#);
+        let again = matches!(error.retry(), Retry::Here | Retry::After(_));
+        let expect = matches!(status, 408 | 429);
+        assert_eq!((again, error.is_fault()), (expect, expect), "{status}: {error:?}");
+    }
+}
+
+/// As Anthropic and Google say it: in words, and in a word beside a number.
+#[test]
+fn a_filter_is_told_by_its_words_and_a_kind_by_its_word() {
+    let check = |error: Value, kind: ErrorKind, code: Value| {
+        let error = OPENAI.decode_error(400, json!({"error": error}).to_string().as_bytes());
+        assert_eq!(error.kind(), kind, "{error:?}");
+        assert_eq!(value(&OPENAI.encode_error(&error))["error"]["code"], code, "{error:?}");
+    };
+    let filtered = ErrorKind::ContentFiltered;
+    let said = |message: &str| json!({"type": "invalid_request_error", "message": message});
+    check(said("Output blocked by content filtering policy"), filtered, json!("content_filter"));
+    let google = |message: &str| json!({"code": 400, "message": message, "status": "INVALID_ARGUMENT"});
+    check(google("it violates Google's Responsible AI practices"), filtered, json!("content_filter"));
+    check(google("no such field"), ErrorKind::InvalidRequest, json!("INVALID_ARGUMENT"));
+    check(said("`content_filter` is no field"), ErrorKind::InvalidRequest, Value::Null);
 }
 
 #[test]
