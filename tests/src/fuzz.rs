@@ -61,7 +61,10 @@ fn call(body: Body) -> Call {
 
 /// Everything that a dialect reads: a stream's frames, a whole answer, an error, and a caller's request.
 pub fn dialect(dialect: &'static dyn Dialect, bytes: &[u8]) {
-    stream(dialect, bytes);
+    let speech = maof_core::media::SpeechRequest::default();
+    for body in [Body::from(maof_core::ChatRequest::user("x")), Body::Speech(speech.into())] {
+        stream(dialect, &call(body), bytes);
+    }
     let _ = dialect.decode_error(500, bytes);
     for operation in Operation::ALL {
         let incoming = Incoming {
@@ -95,12 +98,11 @@ pub fn dialect(dialect: &'static dyn Dialect, bytes: &[u8]) {
     }
 }
 
-fn stream(dialect: &'static dyn Dialect, bytes: &[u8]) {
-    let asked = call(Body::from(maof_core::ChatRequest::user("x")));
-    let mut decoder = dialect.decoder(&asked);
+fn stream(dialect: &'static dyn Dialect, asked: &Call, bytes: &[u8]) {
+    let mut decoder = dialect.decoder(asked);
     let mut fold = Fold::default();
     let doors = [&OPENAI as &dyn Dialect, &RESPONSES, &ANTHROPIC, &GEMINI];
-    let mut encoders: Vec<_> = doors.iter().map(|door| door.encoder(&asked, Envelope::default())).collect();
+    let mut encoders: Vec<_> = doors.iter().map(|door| door.encoder(asked, Envelope::default())).collect();
     let mut out = Vec::new();
     for frame in events(&[bytes]).0 {
         let Ok(event) = decoder.frame(frame.name.as_deref(), &frame.data, frame.raw) else { return };

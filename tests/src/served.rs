@@ -15,6 +15,8 @@ pub struct Server {
     pub base: String,
     /// A key of a user.
     pub key: String,
+    /// A key of an administrator.
+    pub admin: String,
     /// Asks it.
     pub client: Client,
     /// The handle that it serves.
@@ -32,8 +34,10 @@ impl Server {
         config.server.listen = "127.0.0.1:0".to_owned();
         config.store.path = dir.path().join("maof.db");
         config.server.keys = dir.path().join("keys.json");
-        let (secret, entry) = maof_security_key();
-        std::fs::write(&config.server.keys, entry).unwrap();
+        let (key, user) = entry("test", maof::Role::User);
+        let (admin, administrator) = entry("admin", maof::Role::Admin);
+        let keys = json!({"version": 1, "keys": [user, administrator]});
+        std::fs::write(&config.server.keys, keys.to_string()).unwrap();
         let listener = maof_http::bind(&config.server.listen).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let maof = Maof::builder(config).with_keys().build().await.unwrap();
@@ -42,7 +46,7 @@ impl Server {
         let served = maof.clone();
         #[allow(clippy::disallowed_methods, reason = "the server ends with the test")]
         tokio::spawn(async move { maof_http::serve(listener, served, async { drop(stopped.await) }).await });
-        Server { base, key: secret, client: Client::new(), maof, _stop: stop, _dir: dir }
+        Server { base, key, admin, client: Client::new(), maof, _stop: stop, _dir: dir }
     }
 
     /// A GET with the key.
@@ -56,12 +60,11 @@ impl Server {
     }
 }
 
-/// A key and its file.
-fn maof_security_key() -> (String, String) {
+/// A key, and what is kept of it.
+fn entry(label: &str, role: maof::Role) -> (String, Value) {
     let name = |text: &str| maof::Name::new(text).unwrap();
-    let roles = vec![maof::Role::User];
-    let (secret, entry) = maof::KeyEntry::generate(name("test"), name("acme"), name("u"), roles).unwrap();
-    (secret.expose().to_owned(), json!({"version": 1, "keys": [entry]}).to_string())
+    let made = maof::KeyEntry::generate(name(label), name("acme"), name("u"), vec![role]).unwrap();
+    (made.0.expose().to_owned(), json!(made.1))
 }
 
 /// The status and the JSON of an answer.

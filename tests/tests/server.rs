@@ -83,6 +83,31 @@ async fn everything_but_health_and_metrics_needs_a_key_that_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn administrators_may_ask_every_endpoint_whether_it_is_well() {
+    let upstream = maof_testkit::Upstream::start(maof_testkit::Script::default()).await;
+    let config = format!(
+        "providers:\n  up: {{profile: openai_compatible, base_url: '{up}'}}\n  down: {{profile: openai_compatible, base_url: 'http://127.0.0.1:1/v1'}}\n\
+         endpoints:\n  - {{name: a, provider: up, model: m}}\n  - {{name: b, provider: down, model: m}}\n  - {{name: c, local: lexicon}}\n\
+         \x20 - {{name: d, service: {{url: '{up}/chat', body: '{{{{ text }}}}', health: /v1/models}}}}\n\
+         \x20 - {{name: e, service: {{url: '{up}/chat', body: '{{{{ text }}}}', health: /gone}}}}\n\
+         \x20 - {{name: f, service: {{url: '{up}/chat', body: '{{{{ text }}}}'}}}}\n",
+        up = upstream.base_url()
+    );
+    let server = Server::start(&config).await;
+    let (status, _) = json_of(server.get("/health/endpoints")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "a user may not");
+    let url = format!("{}/health/endpoints", server.base);
+    assert_eq!(server.client.get(&url).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let (status, told) = json_of(server.client.get(&url).bearer_auth(&server.admin)).await;
+    assert_eq!(status, StatusCode::OK);
+    let told = told["endpoints"].as_array().unwrap();
+    let states: Vec<_> = told.iter().map(|e| e["status"].as_str().unwrap()).collect();
+    assert_eq!(states, ["well", "unwell", "well", "well", "unwell", "unknown"], "{told:?}");
+    assert_eq!(told[1]["error"]["kind"], "unavailable", "{told:?}");
+    assert_eq!(upstream.stats().requests, 0, "nothing that is billed was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_by_field_and_leaves_nothing() {
     let server = Server::start("server: {body_limit: 100000}").await;
     let check = |body: Value, status: u16, code: &'static str, part: &'static str| {

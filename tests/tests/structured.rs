@@ -309,6 +309,40 @@ async fn what_an_agent_declares_holds_for_tasks_and_callers_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_steps_schema_is_asked_for_judged_and_repaired_and_checked_when_it_is_read() {
+    let more = "structured: {invalid: repair}\nagents:\n  - {name: analyst, endpoints: [chat], output: {schema: {type: string}}}";
+    let (server, upstream) = server(Script::any([whole(BAD), whole(GOOD)]), more).await;
+    let spec = |schema: &Value| {
+        let steps = json!([{"id": "judge", "agent": "analyst", "schema": schema}]);
+        serde_json::from_value(json!({"name": "w", "steps": steps})).unwrap()
+    };
+    let bad = json!({"properties": {"a": {"$ref": "https://example.com/a.json"}}});
+    let refused = server.maof.compile(spec(&bad)).unwrap_err();
+    assert_eq!(refused.field(), Some("steps.judge.schema"), "{refused}");
+
+    let workflow = server.maof.compile(spec(&schema())).unwrap();
+    let request = TaskRequest {
+        task_type: workflow.name.clone(),
+        content: json!("Up or down?"),
+        priority: 0,
+        deadline: None,
+        idempotency_key: None,
+        workflow: Some(workflow),
+    };
+    let who = Principal::local();
+    let run = server.maof.submit(&who, request).await.unwrap();
+    let run = server.maof.wait(&who, run.id).await.unwrap();
+    assert_eq!(run.state, RunState::Completed, "{:?}", run.failure);
+    assert_eq!(run.result.unwrap(), json!({"judge": {"answer": "up", "confidence": 0.5}}));
+    let sent: Vec<Value> =
+        upstream.received().iter().map(|sent| serde_json::from_slice(&sent.body).unwrap()).collect();
+    assert_eq!(sent.len(), 2, "sent back once");
+    for sent in sent {
+        assert_eq!(sent["response_format"]["json_schema"]["schema"], schema(), "the step's, not the agent's");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn agents_of_other_shapes_answer_in_the_declared_one() {
     let config = json!({
         "endpoints": [{"name": "lexicon", "local": "lexicon"}],

@@ -42,7 +42,7 @@ enum Command {
     /// List, show and cancel tasks
     Tasks(commands::tasks::Args),
     /// List the agents
-    Agents,
+    Agents(commands::agents::Args),
     /// Check or show the configuration
     Config(commands::config::Args),
     /// Learn which model to ask, and choose for new prompts
@@ -83,7 +83,7 @@ async fn obey(cli: Cli) -> maof::Result<u8> {
     match cli.command {
         Command::Run(args) => commands::run::run(&cli.common, args).await,
         Command::Tasks(args) => commands::tasks::run(&cli.common, args).await,
-        Command::Agents => commands::agents::run(&cli.common).await,
+        Command::Agents(args) => commands::agents::run(&cli.common, &args).await,
         Command::Config(args) => commands::config::run(&cli.common, args),
         Command::Route(args) => commands::route::run(&cli.common, args),
         Command::Serve(args) => commands::serve::run(&cli.common, args).await,

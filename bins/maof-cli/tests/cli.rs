@@ -298,3 +298,12 @@ fn bad_input_to_route_is_told_by_file_line_and_field() {
     refuse(&cascade, "{\"id\": 1, \"prompt\": \"q\"}\n", &["line 1", "`out`"]);
     refuse(&["route", "choose", "--model", "m", "--quality", "-1"], "", &["quality"]);
 }
+
+#[test]
+fn endpoints_that_are_probed_say_whether_they_are_well() {
+    check(&[], &["agents", "--probe"], 0, &["lexicon     well ("]);
+    let config = "providers: {p: {profile: openai_compatible, base_url: 'http://127.0.0.1:1/v1'}}\n\
+                  endpoints: [{name: gone, provider: p, model: m}]\n";
+    check(&[("maof.yaml", config)], &["agents", "--probe"], 6, &["gone  unwell: "]);
+    check(&[("maof.yaml", config)], &["agents", "--probe", "--json"], 6, &["\"status\":\"unwell\""]);
+}

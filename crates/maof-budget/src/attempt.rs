@@ -168,8 +168,8 @@ impl Open {
         Open { shared, key, call, agent, began, since, closed: false }
     }
 
-    fn estimate(&self, streamed_bytes: u64) -> Usage {
-        estimate(&self.call, &self.shared.card, streamed_bytes)
+    fn estimate(&self, output: u64) -> Usage {
+        estimate(&self.call, &self.shared.card, output)
     }
 
     /// Prices and writes down what was used; gives the cost back.
@@ -221,7 +221,7 @@ impl Guard for Open {
             Outcome::Dropped => Some(Error::cancelled("nobody wanted the rest of the answer").failure()),
         };
         // Providers do not count requests; who charges by them does.
-        let usage = end.usage.unwrap_or_else(|| self.estimate(end.streamed_bytes)).with(Unit::Request, 1);
+        let usage = end.usage.unwrap_or_else(|| self.estimate(end.estimated_output())).with(Unit::Request, 1);
         end.usage = Some(usage);
         end.cost = Some(self.close(usage, failure));
     }

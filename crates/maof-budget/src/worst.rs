@@ -128,13 +128,13 @@ fn is_plain(chat: &ChatRequest) -> bool {
             .all(|m| m.tool_calls().next().is_none() && m.rest.values().all(|v| v.is_null()))
 }
 
-/// What was probably used where nobody said: a quarter of the bytes of English text are tokens. Never more
-/// than the worst case, which is what is held.
-pub(crate) fn estimate(call: &Call, card: &Card, streamed_bytes: u64) -> Usage {
+/// What was probably used where nobody said, `output` tokens having come: a quarter of the bytes of English text are
+/// tokens. Never more than the worst case, which is what is held.
+pub(crate) fn estimate(call: &Call, card: &Card, output: u64) -> Usage {
     let bytes = call.token_bound();
     // Only who charges by characters is told of them.
     let characters = if card.tariff.price(Unit::Character) > 0 { bytes } else { 0 };
-    let output = streamed_bytes.div_ceil(4).min(call.body.max_output(card.max_output));
+    let output = output.min(call.body.max_output(card.max_output));
     Usage::default()
         .with(Unit::Input, bytes.div_ceil(4))
         .with(Unit::Output, output)

@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
 use crate::media::{ImageRequest, SpeechRequest, TranscribeRequest};
 use crate::principal::Principal;
+use crate::waits::Waits;
 
 /// What kind of answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +119,8 @@ pub struct Provenance {
     pub effect: Option<Arc<str>>,
     /// The type of the task it serves.
     pub task_type: Option<Name>,
+    /// The caller's own id of its request: short, and of letters, digits and plain signs.
+    pub request: Option<Arc<str>>,
 }
 
 /// One question on its way through the stack. Cheap to clone: a retry copies pointers.
@@ -141,6 +144,8 @@ pub struct Call {
     pub attempt: u32,
     /// Which turn of the call's own conversation this is, from 1; raised by who answers an answer.
     pub turn: u32,
+    /// How long endpoints have been waited for; one for all copies of the call.
+    pub waits: Arc<Waits>,
     /// The question.
     pub body: Body,
 }
@@ -158,6 +163,7 @@ impl Call {
             chosen: None,
             attempt: 1,
             turn: 1,
+            waits: Arc::default(),
             body,
         }
     }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Body, Call, Operation, Wire};
 use crate::error::{Error, Result};
-use crate::reply::{Answer, Event, Response};
+use crate::event::Event;
+use crate::reply::{Answer, Response};
 
 /// A header: its name in lower case, and its value.
 pub type Header = (Cow<'static, str>, String);

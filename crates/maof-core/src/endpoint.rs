@@ -30,6 +30,22 @@ pub struct Card {
     pub max_output: u64,
 }
 
+impl Card {
+    /// `provider/model`, by which it can be asked as well; none where that is no name.
+    pub fn at_provider(&self) -> Option<Name> {
+        Name::new(&format!("{}/{}", self.provider, self.model)).ok()
+    }
+}
+
+/// What came of a probe that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It was asked and is well.
+    Well,
+    /// There is nothing to ask it that costs nothing.
+    Unknown,
+}
+
 /// One thing that answers one call: a model at a provider, a service, a function in process.
 #[async_trait]
 pub trait Endpoint: Send + Sync + fmt::Debug {
@@ -41,4 +57,13 @@ pub trait Endpoint: Send + Sync + fmt::Debug {
     /// # Errors
     /// Every error says of itself whether the same or another endpoint may succeed.
     async fn call(&self, call: Call) -> Result<Reply>;
+
+    /// Asks whether it is well, without a call: nothing that is billed is asked for. Ends within some seconds by itself.
+    /// Default: [`Probe::Unknown`].
+    ///
+    /// # Errors
+    /// Why it is not well, such as `unavailable` or `timeout`.
+    async fn probe(&self) -> Result<Probe> {
+        Ok(Probe::Unknown)
+    }
 }

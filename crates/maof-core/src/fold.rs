@@ -8,7 +8,8 @@ use serde_json::Map;
 
 use crate::chat::{ChatAnswer, Choice, Message, Part, Speaker, ToolCall};
 use crate::error::{Error, Result};
-use crate::reply::{Delta, End, ReplyStream, Response};
+use crate::event::Delta;
+use crate::reply::{End, ReplyStream, Response};
 
 /// Choices and tool calls that an assembled answer may have at most.
 const MOST: u32 = 1024;
@@ -52,8 +53,8 @@ impl Fold {
     pub fn push(&mut self, delta: Delta) -> Result<()> {
         match delta {
             Delta::Start { id, model } => {
-                self.id.get_or_insert(id);
-                self.model.get_or_insert(model);
+                keep(&mut self.id, id);
+                keep(&mut self.model, model);
             }
             Delta::Text { choice, text } => self.draft(choice)?.push(Part::Text { text })?,
             Delta::Reasoning { choice, text } => {
@@ -104,6 +105,13 @@ impl Fold {
         response.id = self.id;
         response.model = self.model;
         response
+    }
+}
+
+/// Keeps the first name that has something in it.
+fn keep(place: &mut Option<String>, name: String) {
+    if place.is_none() && !name.is_empty() {
+        *place = Some(name);
     }
 }
 

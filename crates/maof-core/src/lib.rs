@@ -17,6 +17,7 @@ pub mod clock;
 pub mod dialect;
 pub mod endpoint;
 pub mod error;
+pub mod event;
 pub mod fold;
 pub mod hedge;
 pub mod ids;
@@ -28,6 +29,7 @@ pub mod reply;
 pub mod route;
 pub mod signal;
 pub mod usage;
+pub mod waits;
 
 pub use aggregate::{Aggregate, Answered, Verdict};
 pub use budget::{Account, Attempt, Balance, Charge, Ledger, Measure, Window};
@@ -40,8 +42,9 @@ pub use clock::{Clock, Timestamp};
 pub use dialect::{
     Ask, Content, Decoder, Dialect, Encoder, Envelope, Header, Incoming, Outgoing, Unsupported,
 };
-pub use endpoint::{Card, Endpoint};
+pub use endpoint::{Card, Endpoint, Probe};
 pub use error::{Category, Classify, Error, ErrorKind, Failure, Origin, Recovery, Result, Retry, Severity};
+pub use event::{Delta, Event, Frame};
 pub use hedge::Hedge;
 pub use ids::{AttemptId, CallId, DecisionId, Ids, Name, Random, RunId, TaskId};
 pub use journal::{
@@ -51,9 +54,9 @@ pub use journal::{
 pub use money::{Money, Tariff};
 pub use principal::{Grant, Principal, Role, Secret};
 pub use reply::{
-    Answer, Conformity, Delta, End, Ends, Event, Events, Frame, Guard, Guarded, Head, Outcome, Parts, Reply,
-    ReplyStream, Response,
+    Answer, Conformity, End, Ends, Events, Guard, Guarded, Head, Outcome, Parts, Reply, ReplyStream, Response,
 };
 pub use route::{Candidate, Decision, Route};
 pub use signal::{CircuitState, Limit, Observe, Signal, Silent};
 pub use usage::{Unit, Usage};
+pub use waits::Waits;

@@ -18,133 +18,24 @@
 //! assert!(seen.load(Ordering::SeqCst));
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_core::Stream;
 
 use crate::call::{Chosen, Operation};
 use crate::chat::{ChatAnswer, EmbedAnswer, Finish, Part};
 use crate::dialect::{Content, Dialect};
 use crate::error::{Error, Failure, Result};
+use crate::event::{Delta, Event};
+use crate::ids::Name;
 use crate::media::{ImageAnswer, SpeechAnswer, TranscribeAnswer};
 use crate::money::Money;
 use crate::usage::Usage;
-
-/// A frame of a dialect, as it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// The dialect's name.
-    pub dialect: &'static str,
-    /// The bytes.
-    pub bytes: Bytes,
-}
-
-/// What one event adds to an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Delta {
-    /// The answer begins.
-    Start {
-        /// The upstream's id of it.
-        id: String,
-        /// The model that answers.
-        model: String,
-    },
-    /// More text of a choice.
-    Text {
-        /// Which choice.
-        choice: u32,
-        /// The text.
-        text: String,
-    },
-    /// More reasoning of a choice.
-    Reasoning {
-        /// Which choice.
-        choice: u32,
-        /// The text.
-        text: String,
-    },
-    /// More of the signature over a choice's reasoning.
-    Signature {
-        /// Which choice.
-        choice: u32,
-        /// More of it.
-        signature: String,
-    },
-    /// More of a refusal.
-    Refusal {
-        /// Which choice.
-        choice: u32,
-        /// The text.
-        text: String,
-    },
-    /// A part that comes as a whole.
-    Part {
-        /// Which choice.
-        choice: u32,
-        /// The part.
-        part: Box<Part>,
-    },
-    /// What comes next begins a part of its own, though it be of the same kind as the last.
-    Next {
-        /// Which choice.
-        choice: u32,
-    },
-    /// More of a tool call.
-    ToolCall {
-        /// Which choice.
-        choice: u32,
-        /// Which call of the choice.
-        index: u32,
-        /// The call's id, when it begins.
-        id: Option<String>,
-        /// The tool's name, when it begins.
-        name: Option<String>,
-        /// More of the arguments' JSON text.
-        arguments: String,
-        /// The provider's signature over the call.
-        signature: Option<String>,
-    },
-    /// A choice ends.
-    Finish {
-        /// Which choice.
-        choice: u32,
-        /// Why.
-        reason: Finish,
-    },
-    /// What was used, in all.
-    Usage(Usage),
-}
-
-impl Delta {
-    /// Bytes of text and arguments that it adds, for estimates where usage is missing.
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Delta::Text { text, .. } | Delta::Reasoning { text, .. } | Delta::Refusal { text, .. } => {
-                text.len() as u64
-            }
-            Delta::Part { part, .. } => part.bytes(),
-            Delta::ToolCall { arguments, .. } => arguments.len() as u64,
-            Delta::Start { .. }
-            | Delta::Signature { .. }
-            | Delta::Next { .. }
-            | Delta::Finish { .. }
-            | Delta::Usage(_) => 0,
-        }
-    }
-}
-
-/// One event of a stream: the frame as it came, where one came, and what it adds.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Event {
-    /// The bytes; none where MAOF made the event itself.
-    pub frame: Option<Frame>,
-    /// What it adds; several where one frame says several things.
-    pub deltas: Vec<Delta>,
-}
+use crate::waits::Waits;
 
 /// A typed answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -244,6 +135,16 @@ impl Response {
         Ok(self.answer.get_or_init(|| decoded))
     }
 
+    /// Bytes of text and arguments that a conversation's answer says; 0 for other answers.
+    pub fn said_bytes(&self) -> u64 {
+        match self.answer() {
+            Ok(Answer::Chat(chat)) => {
+                chat.choices.iter().flat_map(|choice| &choice.message.parts).map(Part::bytes).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// The text of a conversation's first choice.
     ///
     /// # Errors
@@ -278,8 +179,10 @@ pub struct End {
     pub outcome: Outcome,
     /// What was used, as far as the provider said.
     pub usage: Option<Usage>,
-    /// Bytes of text and arguments that were streamed, for estimates where usage is missing.
+    /// Bytes of text and arguments that came: all that were streamed, or those of a whole answer without usage.
     pub streamed_bytes: u64,
+    /// Pieces in which they came.
+    pub streamed_deltas: u64,
     /// Why the answer ended.
     pub finish: Option<Finish>,
     /// The model that answered.
@@ -291,7 +194,21 @@ pub struct End {
 impl End {
     /// An end of which only the outcome is known.
     pub fn of(outcome: Outcome) -> Self {
-        End { outcome, usage: None, streamed_bytes: 0, finish: None, model: None, cost: None }
+        End {
+            outcome,
+            usage: None,
+            streamed_bytes: 0,
+            streamed_deltas: 0,
+            finish: None,
+            model: None,
+            cost: None,
+        }
+    }
+
+    /// How many output tokens probably came, where nobody says: a quarter of the bytes of English text are tokens, and no
+    /// piece of a stream has less than one.
+    pub fn estimated_output(&self) -> u64 {
+        self.streamed_bytes.div_ceil(4).max(self.streamed_deltas)
     }
 
     /// Whether the whole answer was there.
@@ -343,6 +260,12 @@ impl Conformity {
 pub struct Head {
     /// What the router chose; none for an endpoint that is called directly.
     pub chosen: Option<Arc<Chosen>>,
+    /// The provider of the endpoint that answered, as its card names it.
+    pub provider: Option<Name>,
+    /// How long the call, or the one whose answer this is a copy of, has waited for endpoints.
+    pub waits: Option<Arc<Waits>>,
+    /// The media type of a stream that is no server-sent events, such as sound; its bytes pass as they come.
+    pub media_type: Option<Cow<'static, str>>,
     /// Requests made to the endpoint that answered.
     pub attempts: u32,
     /// Fields of the request that its upstream could not be told, by name.
@@ -370,6 +293,10 @@ impl Reply {
     pub fn whole(response: Response) -> Self {
         let mut end = End::of(Outcome::Complete);
         end.usage = response.usage;
+        if response.usage.is_none() {
+            // Understood for this alone, so only where it is needed.
+            end.streamed_bytes = response.said_bytes();
+        }
         end.finish.clone_from(&response.finish);
         end.model.clone_from(&response.model);
         Self::of(Inside::Whole(Box::new(response)), end)
@@ -489,14 +416,30 @@ impl Ends {
     }
 
     fn note_delta(&mut self, delta: &Delta) {
-        self.end.streamed_bytes += delta.bytes();
+        match delta.bytes() {
+            0 => {}
+            bytes => self.said(bytes),
+        }
         match delta {
-            Delta::Start { model, .. } => self.end.model = Some(model.clone()),
+            Delta::Start { model, .. } => self.end.model = named(model),
             Delta::Finish { choice: 0, reason } => self.end.finish = Some(reason.clone()),
             Delta::Usage(usage) => self.end.usage = Some(*usage),
             _ => {}
         }
     }
+}
+
+impl Ends {
+    /// More of the answer has come.
+    fn said(&mut self, bytes: u64) {
+        self.end.streamed_bytes += bytes;
+        self.end.streamed_deltas += u64::from(bytes > 0);
+    }
+}
+
+/// Some servers send a model's name with nothing in it.
+fn named(model: &str) -> Option<String> {
+    (!model.is_empty()).then(|| model.to_owned())
 }
 
 impl Drop for Ends {

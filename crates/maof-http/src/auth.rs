@@ -24,6 +24,14 @@ impl Caller {
         }
     }
 
+    /// Refuses all but administrators.
+    pub(crate) fn must_administer(&self) -> Result<()> {
+        match self.0.is(Role::Admin) {
+            true => Ok(()),
+            false => Err(Error::permission_denied("this takes a key of an administrator")),
+        }
+    }
+
     /// Refuses those who may not even look.
     pub(crate) fn may_look(&self) -> Result<()> {
         match self.0.is(Role::Readonly) || self.0.may_call() {

@@ -1,6 +1,5 @@
 //! Streamed bodies: frames that are ready together leave together, and nothing is held back.
 
-use std::convert::Infallible;
 use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures::Stream;
-use maof_core::{Encoder, ReplyStream};
+use maof_core::{Encoder, Error, ReplyStream};
 use tokio::time::Sleep;
 
 use crate::departure::Drain;
@@ -22,6 +21,8 @@ struct Frames {
     events: Option<ReplyStream>,
     drain: Drain,
     encoder: Box<dyn Encoder>,
+    /// Whether nothing may be said beside the reply's own bytes.
+    raw: bool,
     over: bool,
     silence: Option<Silence>,
 }
@@ -44,7 +45,13 @@ pub(crate) fn frames(
     let timer = || Box::pin(tokio::time::sleep(keep_alive));
     let silence =
         (!keep_alive.is_zero()).then(|| Silence { most: keep_alive, timer: timer(), spoken: false });
-    Body::from_stream(Frames { events: Some(events), drain, encoder, over: false, silence })
+    Body::from_stream(Frames { events: Some(events), drain, encoder, raw: false, over: false, silence })
+}
+
+/// The body of a streamed reply that is a file's bytes, such as sound: there is no room for signs of life, and where it
+/// fails the connection is broken, so that nobody takes it for the whole.
+pub(crate) fn bytes(events: ReplyStream, encoder: Box<dyn Encoder>, drain: Drain) -> Body {
+    Body::from_stream(Frames { events: Some(events), drain, encoder, raw: true, over: false, silence: None })
 }
 
 impl Silence {
@@ -71,7 +78,7 @@ impl Drop for Frames {
 }
 
 impl Stream for Frames {
-    type Item = Result<Bytes, Infallible>;
+    type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -82,11 +89,16 @@ impl Stream for Frames {
                 Poll::Ready(Some(Ok(event))) => this.encoder.event(&event, &mut out),
                 Poll::Ready(Some(Err(error))) => {
                     tracing::warn!(error = ?error, "a stream failed after its first byte");
-                    this.encoder.error(&error, &mut out);
                     this.over = true;
+                    if this.raw {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    this.encoder.error(&error, &mut out);
                 }
                 Poll::Ready(None) => {
-                    this.encoder.finish(&mut out);
+                    if !this.raw {
+                        this.encoder.finish(&mut out);
+                    }
                     this.over = true;
                 }
                 Poll::Pending => {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use maof_core::{
-    Call, Card, ChatAnswer, Delta, Endpoint, Error, Event, Finish, Reply, Response, Result, Unit, Usage,
+    Call, Card, ChatAnswer, Delta, Endpoint, Error, Event, Finish, Probe, Reply, Response, Result, Unit,
+    Usage,
 };
 
 use crate::Agent;
@@ -27,6 +28,11 @@ impl LocalEndpoint {
 impl Endpoint for LocalEndpoint {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// It is well as long as this process is.
+    async fn probe(&self) -> Result<Probe> {
+        Ok(Probe::Well)
     }
 
     async fn call(&self, call: Call) -> Result<Reply> {

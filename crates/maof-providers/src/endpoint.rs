@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::Method;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use maof_core::{Ask, Call, Card, Clock, Content, Endpoint, Error, Operation, Reply, Result, Unsupported};
+use maof_core::{
+    Ask, Call, Card, Clock, Content, Endpoint, Error, Operation, Probe, Reply, Result, Unsupported,
+};
 
 use self::frames::{Asked, Frames};
 use crate::client::{Answer, Events, Http, Pooled, Request};
@@ -17,7 +20,7 @@ use crate::dialect::gate::Gate;
 use crate::exchange::{Exchange, media_type, wrong_type};
 use crate::profile::{Profile, ProviderConfig};
 use crate::schemas::Schemas;
-use crate::whole;
+use crate::{sound, whole};
 
 /// How much larger a streamed answer may be than a whole one: every token has a frame around it.
 const STREAM_FACTOR: u64 = 8;
@@ -121,6 +124,11 @@ impl HttpEndpoint {
         {
             headers.insert("idempotency-key", key);
         }
+        if let (Some(name), Some(id)) = (self.profile.request_id, &call.provenance.request)
+            && let Ok(id) = HeaderValue::from_str(id)
+        {
+            headers.insert(name, id);
+        }
         let url = format!("{}{}", self.base_url, outgoing.path);
         Ok((Request { method: Method::POST, url, headers, body: outgoing.body }, outgoing.dropped))
     }
@@ -137,10 +145,23 @@ impl HttpEndpoint {
         }
         let content = self.exchange.content(answer).await?;
         let response = self.profile.dialect.decode(call, content)?;
-        if self.profile.streams {
-            return Ok(Reply::whole(response));
+        if self.profile.streams && !call.stream {
+            return Ok(Reply::whole(whole::measured(call, response, &self.card)));
         }
         whole::reply(call, response, &self.card)
+    }
+
+    /// What is heard or said comes as events, as the bytes of a file, or as a whole, as its upstream knows how.
+    async fn heard(&self, call: &Call, answer: Answer) -> Result<Reply> {
+        let given = media_type(&answer.headers).unwrap_or_default();
+        let is_text = given.is_empty() || given.starts_with("text/") || given.ends_with("json");
+        match (given == "text/event-stream", call.operation()) {
+            (true, _) => self.streamed(call, answer).await,
+            (false, Operation::Speech) if !is_text => {
+                sound::reply(&self.exchange, call, answer, self.profile.dialect.name()).await
+            }
+            _ => self.whole(call, answer).await,
+        }
     }
 
     /// The reply's first event is waited for, so that an upstream that fails before it can be asked again.
@@ -174,11 +195,23 @@ impl Endpoint for HttpEndpoint {
         &self.card
     }
 
+    async fn probe(&self) -> Result<Probe> {
+        let Some(path) = self.profile.models else { return Ok(Probe::Unknown) };
+        let mut headers = self.whole.clone();
+        headers.remove(CONTENT_TYPE);
+        let url = format!("{}{path}", self.base_url);
+        let request = Request { method: Method::GET, url, headers, body: Bytes::new() };
+        self.exchange.probe(request, |status, body| self.profile.dialect.decode_error(status, body)).await
+    }
+
     async fn call(&self, call: Call) -> Result<Reply> {
-        let streamed = call.stream && self.profile.streams && call.operation() == Operation::Chat;
+        let operation = call.operation();
+        let as_events = matches!(operation, Operation::Chat | Operation::Transcribe);
+        let streamed = call.stream && self.profile.streams && as_events;
         let (request, dropped) = self.request(&call, streamed).map_err(Error::before_sending)?;
         let answer = self.exchange.send(request).await?;
         let mut reply = match (answer.status, streamed) {
+            (200..=299, _) if call.stream && operation != Operation::Chat => self.heard(&call, answer).await,
             (200..=299, true) => self.streamed(&call, answer).await,
             (200..=299, false) => self.whole(&call, answer).await,
             _ => Err(self

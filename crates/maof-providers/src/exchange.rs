@@ -9,11 +9,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use maof_core::{Clock, Content, Error, ErrorKind, Result, Retry};
+use maof_core::{Clock, Content, Error, ErrorKind, Probe, Result, Retry};
 
 use crate::client::{Answer, BodyStream, Http, Request};
 use crate::dialect::said;
 
+/// How long an answer to a probe is waited for.
+const PROBE: Duration = Duration::from_secs(5);
 /// Bytes that are read of an answer that says no.
 const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// The longest wait that an upstream may ask for; what is longer is as good as never.
@@ -58,6 +60,27 @@ impl Exchange {
             200..=299 => self.content(answer).await,
             _ => Err(self.failed(answer, said::decode).await),
         }
+    }
+
+    /// Sends a request of which only the status matters, and waits for no more than some seconds.
+    ///
+    /// # Errors
+    /// As [`Http::send`]; `timeout`; what the upstream says no with, `decode` reading its body.
+    pub(crate) async fn probe(
+        &self,
+        request: Request,
+        decode: impl FnOnce(u16, &[u8]) -> Error,
+    ) -> Result<Probe> {
+        let asked = async {
+            let answer = self.http.send(request).await?;
+            match answer.status {
+                200..=299 => Ok(Probe::Well),
+                _ => Err(self.failed(answer, decode).await),
+            }
+        };
+        tokio::time::timeout(PROBE, asked).await.unwrap_or_else(|_| {
+            Err(Error::timed_out(format!("no answer to a probe within {} ms", PROBE.as_millis())))
+        })
     }
 
     /// The whole of an answer, which is JSON where it does not say what it is.

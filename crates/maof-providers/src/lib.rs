@@ -24,6 +24,7 @@ mod plain;
 pub mod profile;
 mod schemas;
 pub mod service;
+mod sound;
 mod whole;
 
 pub use cursor::{CursorConfig, CursorEndpoint};

@@ -71,8 +71,12 @@ pub struct Profile {
     pub needs_key: bool,
     /// Whether it understands `Idempotency-Key`.
     pub idempotency: bool,
+    /// The header in which it takes its caller's id of a request, for its logs and ours to be held together.
+    pub request_id: Option<&'static str>,
     /// Whether it streams; callers of one that does not get its answer as a stream of one event.
     pub streams: bool,
+    /// The path below its address that lists its models, which tells whether it is there and knows the key.
+    pub models: Option<&'static str>,
     /// What the media types of whole answers may begin with, beside JSON.
     pub media: &'static [&'static str],
     /// What it takes of the shape that an answer shall have.
@@ -88,10 +92,15 @@ const LOCAL: Profile = Profile {
     headers: &[],
     needs_key: false,
     idempotency: true,
+    request_id: None,
     streams: true,
+    models: Some("/models"),
     media: &[],
     shapes: Shapes::Schema,
 };
+
+/// <https://developers.openai.com/api/reference/overview>, "Debugging requests" (read November 2026).
+const OPENAI_REQUEST_ID: Option<&str> = Some("x-client-request-id");
 
 /// A vendor that speaks as OpenAI does.
 const fn vendor(name: &'static str, base_url: &'static str) -> Profile {
@@ -106,17 +115,28 @@ const fn local(name: &'static str, base_url: &'static str) -> Profile {
 impl Profile {
     /// Every profile. Addresses are those that each vendor's documentation gives (read November 2026).
     pub const ALL: [&'static Profile; 22] = [
-        &Profile { dialect: &OPENAI, idempotency: true, ..vendor("openai", "https://api.openai.com/v1") },
-        &Profile { dialect: &RESPONSES, ..vendor("openai_responses", "https://api.openai.com/v1") },
+        &Profile {
+            dialect: &OPENAI,
+            idempotency: true,
+            request_id: OPENAI_REQUEST_ID,
+            ..vendor("openai", "https://api.openai.com/v1")
+        },
+        &Profile {
+            dialect: &RESPONSES,
+            request_id: OPENAI_REQUEST_ID,
+            ..vendor("openai_responses", "https://api.openai.com/v1")
+        },
         &Profile {
             dialect: &ANTHROPIC,
             auth: Auth::Header("x-api-key"),
             headers: &[("anthropic-version", "2023-06-01")],
+            models: Some("/models?limit=1"),
             ..vendor("anthropic", "https://api.anthropic.com/v1")
         },
         &Profile {
             dialect: &GEMINI,
             auth: Auth::Header("x-goog-api-key"),
+            models: Some("/models?pageSize=1"),
             ..vendor("gemini", "https://generativelanguage.googleapis.com/v1beta")
         },
         // Its address is https://RESOURCE.openai.azure.com/openai/v1, its models are deployments.
@@ -136,6 +156,7 @@ impl Profile {
         &Profile {
             dialect: &HUGGINGFACE_TASKS,
             streams: false,
+            models: None,
             media: &["image/"],
             shapes: Shapes::None,
             ..vendor("huggingface_tasks", "https://router.huggingface.co/hf-inference")
@@ -143,10 +164,11 @@ impl Profile {
         &vendor("mistral", "https://api.mistral.ai/v1"),
         &vendor("moonshot", "https://api.moonshot.ai/v1"),
         &vendor("openrouter", "https://openrouter.ai/api/v1"),
-        &vendor("perplexity", "https://api.perplexity.ai"),
+        &Profile { models: None, ..vendor("perplexity", "https://api.perplexity.ai") },
         &Profile {
             dialect: &STABILITY,
             streams: false,
+            models: None,
             shapes: Shapes::None,
             ..vendor("stability", "https://api.stability.ai")
         },
@@ -154,7 +176,8 @@ impl Profile {
         &vendor("xai", "https://api.x.ai/v1"),
         &local("llamacpp", "http://127.0.0.1:8080/v1"),
         &local("ollama", "http://127.0.0.1:11434/v1"),
-        &local("vllm", "http://127.0.0.1:8000/v1"),
+        // vLLM makes the id of its own request of it (`_base_request_id` of its OpenAI server).
+        &Profile { request_id: Some("x-request-id"), ..local("vllm", "http://127.0.0.1:8000/v1") },
         &LOCAL,
     ];
 

@@ -13,31 +13,30 @@ use maof_core::{
 /// `protocol` when the answer cannot be read.
 pub(crate) fn reply(call: &Call, mut response: Response, card: &Card) -> Result<Reply> {
     response.model.get_or_insert_with(|| card.model.to_string());
-    if call.operation() != Operation::Chat {
-        return Ok(Reply::whole(response));
-    }
-    if response.usage.is_none() {
-        response.usage = Some(estimate(call, &response, card)?);
-    }
-    if !call.stream {
+    let response = measured(call, response, card);
+    if !call.stream || !matches!(call.operation(), Operation::Chat | Operation::Transcribe) {
         return Ok(Reply::whole(response));
     }
     let event = Event { frame: None, deltas: deltas(&response)? };
     Ok(Reply::stream(Box::pin(stream::iter([Ok(event)]))))
 }
 
-/// A quarter of the bytes of English text are tokens. Only who charges by characters is told of them.
-fn estimate(call: &Call, response: &Response, card: &Card) -> Result<Usage> {
+/// A conversation's answer with what it used, which is estimated where the upstream does not say.
+pub(crate) fn measured(call: &Call, mut response: Response, card: &Card) -> Response {
+    if call.operation() == Operation::Chat && response.usage.is_none() {
+        response.usage = Some(estimate(call, response.said_bytes(), card));
+    }
+    response
+}
+
+/// A quarter of the bytes of English text are tokens, and there are no more than may come. Only who charges by
+/// characters is told of them.
+fn estimate(call: &Call, said: u64, card: &Card) -> Usage {
     let asked = call.token_bound();
-    let said = match response.answer()? {
-        Answer::Chat(chat) => {
-            chat.choices.iter().flat_map(|choice| &choice.message.parts).map(Part::bytes).sum()
-        }
-        _ => 0_u64,
-    };
+    let output = said.div_ceil(4).min(call.body.max_output(card.max_output));
     let characters = if card.tariff.price(Unit::Character) > 0 { asked } else { 0 };
-    let usage = Usage::default().with(Unit::Input, asked.div_ceil(4)).with(Unit::Output, said.div_ceil(4));
-    Ok(usage.with(Unit::Character, characters).estimate())
+    let usage = Usage::default().with(Unit::Input, asked.div_ceil(4)).with(Unit::Output, output);
+    usage.with(Unit::Character, characters).estimate()
 }
 
 /// A conversation's answer of plain text.
@@ -52,7 +51,12 @@ fn deltas(response: &Response) -> Result<Vec<Delta>> {
         id: response.id.clone().unwrap_or_default(),
         model: response.model.clone().unwrap_or_default(),
     }];
-    if let Answer::Chat(chat) = response.answer()? {
+    let answer = response.answer()?;
+    if let Answer::Transcribe(heard) = answer {
+        deltas.push(Delta::Text { choice: 0, text: heard.text.clone() });
+        deltas.push(Delta::Finish { choice: 0, reason: Finish::Stop });
+    }
+    if let Answer::Chat(chat) = answer {
         for (choice, at) in chat.choices.iter().zip(0..) {
             deltas.extend(choice.message.parts.iter().map(|part| said(at, part)));
             deltas.push(Delta::Finish { choice: at, reason: finish(choice) });

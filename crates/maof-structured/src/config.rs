@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::schema::Schema;
+
 /// What becomes of an answer that breaks the schema that was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +52,14 @@ impl Config {
             1..=1_048_576 => Ok(()),
             _ => Err(Error::invalid_request("must be 1 to 1,048,576 bytes").param("max_schema_bytes")),
         }
+    }
+
+    /// Checks a schema that will be asked for later.
+    ///
+    /// # Errors
+    /// `invalid_request` saying where it is wrong.
+    pub fn check(&self, schema: &Value) -> Result<()> {
+        Schema::compile(schema, self.max_schema_bytes).map(drop)
     }
 }
 

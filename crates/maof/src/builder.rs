@@ -151,9 +151,10 @@ impl Builder {
         };
         let calls = stack::call(&parts, &endpoints)?;
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
+        let structured = config.structured.clone();
         let engine = Engine::new(EngineParts {
             config: config.engine.clone(),
-            compile: Arc::new(move |spec| crate::config::compile(spec, agent_names.iter())),
+            compile: Arc::new(move |spec| crate::config::compile(spec, agent_names.iter(), &structured)),
             journal: Arc::clone(&stores.journal),
             calls: calls.clone(),
             clock: Arc::clone(&self.clock),
@@ -177,7 +178,7 @@ impl Builder {
                 ids: self.ids,
                 agents,
                 aliases: aliases(&config, &endpoints),
-                endpoints: endpoints.iter().map(|e| owned(e.card())).collect(),
+                endpoints,
                 workflows: Default::default(),
                 tracker,
                 _guard: closing.clone().drop_guard(),
@@ -263,15 +264,11 @@ fn tell_first_key(key: &str, path: &std::path::Path) {
     eprintln!("API key (shown once; only its hash is kept, in {}): {key}", path.display());
 }
 
-fn owned(card: &Card) -> (Name, Name) {
-    (card.name.clone(), card.provider.clone())
-}
-
 /// The configured aliases; what stands for `provider/model` stands for the endpoint.
 fn aliases(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> BTreeMap<Name, Name> {
     let of = |model: &Name| {
         let mut cards = endpoints.iter().map(|endpoint| endpoint.card());
-        let found = cards.find(|card| format!("{}/{}", card.provider, card.model) == model.as_str());
+        let found = cards.find(|card| card.at_provider().as_ref() == Some(model));
         found.map_or_else(|| model.clone(), |card| card.name.clone())
     };
     config.aliases.iter().map(|(alias, model)| (alias.clone(), of(model))).collect()
@@ -303,8 +300,7 @@ fn registry(
     // `provider/model` is a name of the endpoint too.
     let aliases = endpoints.iter().filter_map(|e| {
         let card = e.card();
-        let alias = Name::new(&format!("{}/{}", card.provider, card.model)).ok()?;
-        Some((alias, card.name.clone()))
+        Some((card.at_provider()?, card.name.clone()))
     });
     maof_router::Registry::new(
         agents.collect(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use maof_budget::tokens::{Count, CountTokens as _, Tiktoken};
 use maof_core::{
-    Answer, Call, Card, ChatRequest, Endpoint, Operation, OutputFormat, Part, Reply, Response, Result, Usage,
+    Answer, Call, Card, ChatRequest, Endpoint, Operation, OutputFormat, Part, Probe, Reply, Response, Result,
+    Usage,
 };
 
 /// What a message, a tool and the reply's opening add to their texts (OpenAI's cookbook: 3 or 4).
@@ -38,6 +39,10 @@ impl Counting {
 impl Endpoint for Counting {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        self.inner.probe().await
     }
 
     async fn call(&self, call: Call) -> Result<Reply> {

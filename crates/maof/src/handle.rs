@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures::Stream;
 use maof_core::{
-    Audit, AuditRow, Body, Call, CallId, Clock, Dialect, Envelope, Error, Ids, Journal, Ledger, Name,
-    Principal, Record as Row, Reply, Result, Route, Run, RunFilter, RunId, Target, Task, TaskId, Timestamp,
+    Audit, AuditRow, Body, Call, CallId, Clock, Dialect, Endpoint, Envelope, Error, Ids, Journal, Ledger,
+    Name, Principal, Record as Row, Reply, Result, Route, Run, RunFilter, RunId, Target, Task, TaskId,
+    Timestamp,
 };
 use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
 use maof_security::Keyring;
@@ -46,8 +47,8 @@ pub(crate) struct Inner {
     pub(crate) agents: Vec<AgentInfo>,
     /// Agents and endpoints by the further names that callers may give.
     pub(crate) aliases: BTreeMap<Name, Name>,
-    /// Endpoints by name and provider, for lists of models.
-    pub(crate) endpoints: Vec<(Name, Name)>,
+    /// Endpoints, for lists of models and for probes.
+    pub(crate) endpoints: Vec<Arc<dyn Endpoint>>,
     /// Workflows by the type of task that they serve.
     pub(crate) workflows: RwLock<HashMap<Name, Arc<Workflow>>>,
     /// Stops background work (metrics' upkeep): at shutdown, or with the last handle.
@@ -115,6 +116,11 @@ impl Maof {
         self.inner.started
     }
 
+    /// The clock that it goes by.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
+    }
+
     // The gateway door.
 
     /// A call with an id and the configured total deadline. An alias becomes the name that it stands for.
@@ -160,7 +166,8 @@ impl Maof {
     /// # Errors
     /// `invalid_request` naming the step and the field; an agent that is not known among them.
     pub fn compile(&self, spec: WorkflowSpec) -> Result<Arc<Workflow>> {
-        crate::config::compile(spec, self.inner.agents.iter().map(|a| &a.name)).map(Arc::new)
+        let agents = self.inner.agents.iter().map(|a| &a.name);
+        crate::config::compile(spec, agents, &self.inner.config.structured).map(Arc::new)
     }
 
     /// Makes a workflow the one that serves tasks of its name.
@@ -333,17 +340,26 @@ impl Maof {
         allowed.cloned().collect()
     }
 
-    /// Names that a principal may give as a model, each with its owner: agents, then endpoints, then aliases of these.
+    /// Names that a principal may give as a model, each with its owner: agents, endpoints, each `provider/model`, then
+    /// aliases of these.
     pub fn models(&self, principal: &Principal) -> Vec<(Name, Name)> {
+        let cards = || self.inner.endpoints.iter().map(|endpoint| endpoint.card());
         let owner = |name: &Name| {
-            let of = self.inner.endpoints.iter().find(|(e, _)| e == name);
-            of.map_or_else(|| name.clone(), |(_, provider)| provider.clone())
+            let of = cards().find(|card| card.name == *name);
+            of.map_or_else(|| name.clone(), |card| card.provider.clone())
         };
         let agents = self.inner.agents.iter().map(|a| (a.name.clone(), owner(&a.name)));
         let mut models: Vec<(Name, Name)> = agents.collect();
-        for (endpoint, provider) in &self.inner.endpoints {
-            if !models.iter().any(|(name, _)| name == endpoint) {
-                models.push((endpoint.clone(), provider.clone()));
+        for card in cards() {
+            if !models.iter().any(|(name, _)| *name == card.name) {
+                models.push((card.name.clone(), card.provider.clone()));
+            }
+        }
+        for card in cards() {
+            if let Some(name) = card.at_provider()
+                && !models.iter().any(|(known, _)| *known == name)
+            {
+                models.push((name, card.provider.clone()));
             }
         }
         models.retain(|(name, _)| principal.grant.allows(name.as_str()));

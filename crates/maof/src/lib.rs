@@ -25,11 +25,13 @@ pub mod config;
 mod counting;
 mod handle;
 pub mod input;
+mod probe;
 mod quote;
 mod same;
 mod stack;
 mod system;
 mod tasks;
+mod waited;
 pub mod yaml;
 
 pub use builder::Builder;
@@ -41,6 +43,7 @@ pub use maof_engine::{
     Workflow, WorkflowSpec,
 };
 pub use maof_security::KeyEntry;
+pub use probe::Probed;
 pub use system::{SystemClock, SystemIds, SystemRandom};
 pub use tasks::Tasks;
 

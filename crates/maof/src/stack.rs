@@ -16,6 +16,7 @@ use tower::{Service, ServiceBuilder};
 
 use crate::quote::Cheapest;
 use crate::same;
+use crate::waited::Waited;
 
 /// What the layers are made of. Only this file and the builder see all of it.
 pub(crate) struct Parts {
@@ -169,7 +170,7 @@ fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> 
             Arc::clone(&parts.ids),
             Arc::clone(&parts.observe),
         ))
-        .service(Asked(endpoint));
+        .service(Asked { endpoint, clock: Arc::clone(&parts.clock) });
     Ok(CallService::new(service))
 }
 
@@ -221,9 +222,12 @@ fn breaker(
     })
 }
 
-/// An endpoint as a service; says on the reply which attempt it answers.
+/// An endpoint as a service; says on the reply whose it is, which attempt it answers and how long was waited.
 #[derive(Clone, Debug)]
-struct Asked(Arc<dyn Endpoint>);
+struct Asked {
+    endpoint: Arc<dyn Endpoint>,
+    clock: Arc<dyn Clock>,
+}
 
 impl Service<Call> for Asked {
     type Response = Reply;
@@ -235,11 +239,13 @@ impl Service<Call> for Asked {
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let endpoint = Arc::clone(&self.0);
+        let (endpoint, clock) = (Arc::clone(&self.endpoint), Arc::clone(&self.clock));
         Box::pin(async move {
-            let attempt = call.attempt;
-            let mut reply = endpoint.call(call).await?;
+            let (attempt, waits) = (call.attempt, Arc::clone(&call.waits));
+            let mut reply = Waited::new(endpoint.call(call), clock, Arc::clone(&waits)).await?;
             reply.head.attempts = attempt;
+            reply.head.waits = Some(waits);
+            reply.head.provider = Some(endpoint.card().provider.clone());
             Ok(reply)
         })
     }

@@ -113,3 +113,32 @@ fn a_reply_dropped_at_any_point_ends_once() {
     drop(parts);
     check(&log, &Outcome::Complete);
 }
+
+#[test]
+fn what_came_is_at_least_a_token_a_piece_and_a_quarter_of_its_bytes() {
+    let check = |pieces: &[&str], expect: u64| {
+        let (reply, log) = stream(pieces.iter().map(|piece| text(piece)).collect(), true);
+        assert!(now(reply.collect()).is_none(), "pending, then dropped");
+        assert_eq!(check(&log, &Outcome::Dropped).estimated_output(), expect, "{pieces:?}");
+    };
+    check(&[], 0);
+    check(&["a", "b", "c", "d", "e"], 5);
+    check(&["a", "", "b"], 2);
+    check(&["twelve bytes", "a"], 4);
+    let (reply, log) = guarded(Reply::whole(Response::chat(ChatAnswer::text("twelve bytes"))));
+    drop(reply);
+    assert_eq!(log.0.lock().unwrap()[0].1.estimated_output(), 3);
+}
+
+#[test]
+fn a_model_without_a_name_is_none() {
+    let start = |model: &str| {
+        let deltas = vec![Delta::Start { id: String::new(), model: model.to_owned() }];
+        Ok(Event { frame: None, deltas })
+    };
+    let (reply, _) = stream(vec![start("")], false);
+    let (response, end) = now(reply.collect()).unwrap().unwrap();
+    assert_eq!((response.id, response.model, end.model), (None, None, None));
+    let (reply, _) = stream(vec![start("m")], false);
+    assert_eq!(now(reply.collect()).unwrap().unwrap().1.model.as_deref(), Some("m"));
+}

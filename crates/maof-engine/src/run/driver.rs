@@ -194,11 +194,12 @@ impl Driver {
     }
 
     fn make_call(&self, slot: Slot, step: &Arc<str>, target: Target, question: String) -> Call {
+        let output = self.workflow.steps.get(slot.step as usize).and_then(|step| step.output.clone());
         let mut call = Call::new(
             CallId::from_uuid(self.context.ids.next()),
             target,
             Arc::clone(&self.principal),
-            Body::from(ChatRequest::user(question)),
+            Body::from(ChatRequest { output, ..ChatRequest::user(question) }),
         );
         call.deadline = self.context.until(self.run.task.deadline);
         call.provenance = Provenance {
@@ -206,6 +207,7 @@ impl Driver {
             effect: Some(effect_key(&self.run, slot).into()),
             step: Some(Arc::clone(step)),
             task_type: Some(self.run.task.task_type.clone()),
+            request: None,
         };
         call
     }

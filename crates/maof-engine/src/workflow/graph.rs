@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use maof_core::{Aggregate, Error, Name, Result, Target};
+use maof_core::{Aggregate, Error, Name, OutputFormat, Result, Target};
 use minijinja::Environment;
 use serde_json::Value;
 
@@ -45,6 +45,8 @@ pub struct Step {
     pub(crate) expect: Option<String>,
     /// The name of the template of its question, if it has one of its own.
     pub(crate) ask: Option<String>,
+    /// The shape that each answer must have.
+    pub(crate) output: Option<OutputFormat>,
 }
 
 /// A workflow that was checked and can be run.
@@ -126,6 +128,7 @@ impl Workflow {
             task_type: Some(task_type.clone()),
             parallel: Vec::new(),
             ask: None,
+            schema: None,
             join: None,
             expect: None,
             on_error: OnError::default(),
@@ -234,6 +237,11 @@ fn compile_step(
         map: step.map.clone(),
         expect: step.expect.clone(),
         ask,
+        output: step.schema.clone().map(|schema| OutputFormat::JsonSchema {
+            name: "answer".to_owned(),
+            schema,
+            strict: None,
+        }),
     })
 }
 

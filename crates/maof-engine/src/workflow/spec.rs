@@ -103,6 +103,11 @@ pub struct StepSpec {
     /// The question, as a template. Default: the item of a map, else the task's content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<String>,
+    /// The JSON schema that each answer must follow, as that of an agent's `output` must; it is asked for instead of that.
+    /// Answers that do not are refused, sent back or passed on as `structured.invalid` says. Default: what the agent
+    /// declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
     /// How the answers of `parallel` are folded into one, such as `{strategy: majority}`. Default: a map
     /// from agent to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]

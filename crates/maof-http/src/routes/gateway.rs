@@ -12,18 +12,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maof::{Maof, dialects};
 use maof_core::{
-    Body, Call, Dialect, End, Envelope, Error, Head, Header, Incoming, Name, Operation, Parts, Result, Target,
+    Body, Call, Dialect, Envelope, Error, Header, Incoming, Name, Operation, Parts, Result, Target,
 };
 use serde_json::json;
 
+use super::headers::{Ids, Told};
 use super::{openai_error, unreadable};
-use crate::body::frames;
-use crate::dto::dollars;
+use crate::body::{bytes, frames};
 use crate::error::dialect_error;
 use crate::{auth, departure};
-
-/// Fields left out that a header names at most, and how long each may be.
-const DROPPED: (usize, usize) = (32, 128);
 
 /// What a path asks for.
 #[derive(Clone, Debug)]
@@ -107,9 +104,14 @@ async fn answer(maof: &Maof, door: Door, mut request: Request) -> Response {
     // Taken, because an extractor would copy them.
     let headers = std::mem::take(request.headers_mut());
     let body = Bytes::from_request(request, &()).await;
-    match try_answer(maof, door, &headers, body).await {
+    let mut ids = Ids::of(&headers);
+    match try_answer(maof, door, &headers, body, &mut ids).await {
         Ok(response) => response,
-        Err(error) => dialect_error(&error, dialect),
+        Err(error) => {
+            let mut response = dialect_error(&error, dialect);
+            ids.put(response.headers_mut());
+            response
+        }
     }
 }
 
@@ -118,7 +120,9 @@ async fn try_answer(
     door: Door,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
+    ids: &mut Ids,
 ) -> Result<Response> {
+    let began = maof.clock().instant();
     let principal = auth::authenticate(headers, maof)?;
     let body = body.map_err(|r| unreadable(&r, maof.config().server.body_limit))?;
     let dialect = door.dialect;
@@ -133,9 +137,16 @@ async fn try_answer(
     let stream = wire.stream;
     let mut call = maof.new_call(Target::Name(model), principal, body);
     call.stream = stream;
+    call.provenance.request.clone_from(&ids.request);
+    ids.call = Some(call.id);
     let sent = call.clone();
     let reply = departure::call(maof, call).await?;
     let (head, parts) = reply.into_parts();
+    let told = |end, answer: &mut Response| {
+        let took = maof.clock().instant().saturating_duration_since(began);
+        let litellm = maof.config().server.litellm_headers;
+        Told { call: &sent, head: &head, end, took, litellm }.put(answer.headers_mut());
+    };
     match parts {
         Parts::Whole(response, mut ends) => {
             let content = match response.content_of(dialect.name()) {
@@ -145,11 +156,18 @@ async fn try_answer(
             let end = ends.tell();
             let mut answer = Response::new(axum::body::Body::from(content.bytes));
             answer.headers_mut().insert(CONTENT_TYPE, media_type(&content.content_type));
-            describe(&mut answer, &sent, &head, Some(&end));
+            told(Some(&end), &mut answer);
             Ok(answer)
         }
         Parts::Stream(events) => {
             let encoder = dialect.encoder(&sent, envelope(&sent));
+            let drain = departure::drain(maof);
+            if let Some(media) = &head.media_type {
+                let kind = [(CONTENT_TYPE, media_type(media))];
+                let mut answer = (kind, bytes(events, encoder, drain)).into_response();
+                told(None, &mut answer);
+                return Ok(answer);
+            }
             let sse = [
                 (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
                 (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -157,9 +175,9 @@ async fn try_answer(
                 (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
             ];
             let keep_alive = Duration::from_millis(maof.config().server.keep_alive_ms);
-            let frames = frames(events, encoder, keep_alive, departure::drain(maof));
+            let frames = frames(events, encoder, keep_alive, drain);
             let mut answer = (sse, frames).into_response();
-            describe(&mut answer, &sent, &head, None);
+            told(None, &mut answer);
             Ok(answer)
         }
     }
@@ -183,58 +201,6 @@ fn media_type(content_type: &str) -> HeaderValue {
     match content_type {
         "application/json" => HeaderValue::from_static("application/json"),
         other => HeaderValue::from_str(other).unwrap_or(HeaderValue::from_static("application/octet-stream")),
-    }
-}
-
-/// Names of headers, checked once.
-mod named {
-    use axum::http::HeaderName;
-
-    pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-    /// Where Anthropic's SDKs look for it.
-    pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-    pub(super) static CALL_ID: HeaderName = HeaderName::from_static("x-maof-call-id");
-    pub(super) static AGENT: HeaderName = HeaderName::from_static("x-maof-agent");
-    pub(super) static ENDPOINT: HeaderName = HeaderName::from_static("x-maof-endpoint");
-    pub(super) static FALLBACKS: HeaderName = HeaderName::from_static("x-maof-fallbacks");
-    pub(super) static ATTEMPTS: HeaderName = HeaderName::from_static("x-maof-attempts");
-    pub(super) static SCHEMA: HeaderName = HeaderName::from_static("x-maof-schema");
-    pub(super) static DROPPED: HeaderName = HeaderName::from_static("x-maof-dropped");
-    pub(super) static COST: HeaderName = HeaderName::from_static("x-maof-cost-usd");
-}
-
-/// Who answered, in headers.
-fn describe(response: &mut Response, call: &Call, head: &Head, end: Option<&End>) {
-    let headers = response.headers_mut();
-    headers.reserve(16);
-    let mut put = |name: &'static HeaderName, value: HeaderValue| drop(headers.insert(name, value));
-    if let Ok(id) = HeaderValue::try_from(call.id.to_string()) {
-        put(&named::X_REQUEST_ID, id.clone());
-        put(&named::REQUEST_ID, id.clone());
-        put(&named::CALL_ID, id);
-    }
-    if let Some(chosen) = &head.chosen {
-        for (name, value) in [(&named::AGENT, &chosen.agent), (&named::ENDPOINT, &chosen.endpoint)] {
-            if let Ok(value) = HeaderValue::from_str(value.as_str()) {
-                put(name, value);
-            }
-        }
-        put(&named::FALLBACKS, chosen.fallbacks.into());
-    }
-    put(&named::ATTEMPTS, head.attempts.max(1).into());
-    if let Some(schema) = head.schema {
-        put(&named::SCHEMA, HeaderValue::from_static(schema.as_str()));
-    }
-    if !head.dropped.is_empty() {
-        let (most, longest) = DROPPED;
-        let shown =
-            head.dropped.iter().take(most).map(|field| field.chars().take(longest).collect::<String>());
-        if let Ok(shown) = HeaderValue::try_from(shown.collect::<Vec<_>>().join(", ")) {
-            put(&named::DROPPED, shown);
-        }
-    }
-    if let Some(Ok(cost)) = end.and_then(|e| e.cost).map(|cost| HeaderValue::try_from(dollars(cost))) {
-        put(&named::COST, cost);
     }
 }
 
@@ -273,12 +239,23 @@ fn shown(maof: &Maof, (id, owner): &(Name, Name)) -> serde_json::Value {
 /// Anything else below `/v1`.
 pub(super) async fn unknown(request: Request) -> Response {
     let path = request.uri().path().chars().take(200).collect::<String>();
-    openai_error(&Error::not_found(format!("there is no {} {path}", request.method())))
+    let error = Error::not_found(format!("there is no {} {path}", request.method()));
+    dialect_error(&error, spoken_at(request.uri().path()))
+}
+
+/// The dialect of those who ask below this path.
+fn spoken_at(path: &str) -> &'static dyn Dialect {
+    match path {
+        path if path.starts_with("/v1/messages") => dialects::anthropic(),
+        path if path.starts_with("/v1beta/") || path.contains(':') => dialects::gemini(),
+        _ => dialects::openai(),
+    }
 }
 
 /// A known path asked with another method.
-pub(super) async fn wrong_method() -> Response {
-    let mut response = openai_error(&Error::invalid_request("this path does not take this method"));
+pub(super) async fn wrong_method(request: Request) -> Response {
+    let error = Error::invalid_request("this path does not take this method");
+    let mut response = dialect_error(&error, spoken_at(request.uri().path()));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }

@@ -9,7 +9,7 @@ use maof::Maof;
 use maof_core::Result;
 use serde_json::{Value, json};
 
-use crate::auth;
+use crate::auth::{self, Caller};
 use crate::error::ApiError;
 
 /// `GET /health`: the state of everything; 503 when the store is away.
@@ -37,6 +37,12 @@ pub(super) async fn ready(State(maof): State<Maof>, headers: HeaderMap) -> Resul
     guard_health(&maof, &headers)?;
     maof.ready().await?;
     Ok(Json(json!({"status": "ok"})))
+}
+
+/// `GET /health/endpoints`: asks every endpoint whether it is well. For administrators: it goes to the upstreams.
+pub(super) async fn endpoints(State(maof): State<Maof>, caller: Caller) -> Result<Json<Value>, ApiError> {
+    caller.must_administer()?;
+    Ok(Json(json!({"endpoints": maof.probe().await})))
 }
 
 /// `GET /metrics/prometheus`.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod gateway;
+mod headers;
 mod health;
 mod tasks;
 
@@ -40,6 +41,7 @@ pub fn router(maof: Maof) -> Router {
         .route("/agents", get(agents::list))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
+        .route("/health/endpoints", get(health::endpoints))
         .route("/health/ready", get(health::ready))
         .route("/metrics/prometheus", get(health::prometheus));
     gateway

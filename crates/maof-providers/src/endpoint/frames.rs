@@ -52,8 +52,8 @@ pub(super) struct Asked {
     output: u64,
     /// Whether its characters are charged for.
     characters: bool,
-    /// Bytes of the answer so far; none once the upstream has told what it used.
-    said: Option<u64>,
+    /// Bytes and pieces of the answer so far; none once the upstream has told what it used.
+    said: Option<(u64, u64)>,
 }
 
 impl Asked {
@@ -63,25 +63,29 @@ impl Asked {
             input: call.token_bound(),
             output: call.body.max_output(card.max_output),
             characters: card.tariff.price(Unit::Character) > 0,
-            said: Some(0),
+            said: Some((0, 0)),
         }
     }
 
     fn note(&mut self, event: &Event) {
-        let Some(said) = &mut self.said else { return };
-        *said += event.deltas.iter().map(Delta::bytes).sum::<u64>();
+        let Some((said, pieces)) = &mut self.said else { return };
+        for bytes in event.deltas.iter().map(Delta::bytes) {
+            *said += bytes;
+            *pieces += u64::from(bytes > 0);
+        }
         if event.deltas.iter().any(|delta| matches!(delta, Delta::Usage(_))) {
             self.said = None;
         }
     }
 
-    /// What was probably used, where the upstream did not say: a quarter of the bytes of English text are tokens.
+    /// What was probably used, where the upstream did not say: a quarter of the bytes of English text are tokens, and no
+    /// piece has less than one.
     fn estimate(&self) -> Option<Usage> {
-        let said = self.said?;
+        let (said, pieces) = self.said?;
         let characters = if self.characters { self.input } else { 0 };
         let usage = Usage::default()
             .with(Unit::Input, self.input.div_ceil(4))
-            .with(Unit::Output, said.div_ceil(4).min(self.output))
+            .with(Unit::Output, said.div_ceil(4).max(pieces).min(self.output))
             .with(Unit::Character, characters);
         Some(usage.estimate())
     }

@@ -293,3 +293,48 @@ async fn a_body_of_our_own_needs_no_wire() {
     let (response, _) = endpoint.call(asked).await.unwrap().collect().await.unwrap();
     assert_eq!(response.text().unwrap(), "echo: own");
 }
+
+#[tokio::test]
+async fn a_probe_asks_for_the_models_and_for_nothing_that_is_billed() {
+    let (upstream, well) = start(Act::Ok).await;
+    assert_eq!(well.probe().await.unwrap(), Probe::Well);
+    assert_eq!(upstream.stats().requests, 0);
+    let gone = endpoint(&format!("{}/nowhere", upstream.origin()), json!({}));
+    assert!(gone.probe().await.is_err());
+    let silent = endpoint(&upstream.base_url(), json!({"profile": "perplexity"}));
+    assert_eq!(silent.probe().await.unwrap(), Probe::Unknown);
+}
+
+/// Some servers that speak as OpenAI does say nothing of usage.
+#[tokio::test]
+async fn a_whole_answer_without_usage_is_measured_by_its_text_and_flagged() {
+    let body = json!({"id": "x", "model": "m", "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "0123456789"}}]});
+    let body = body.to_string();
+    let raw = Act::Raw { status: 200, content_type: "application/json".to_owned(), body: body.clone() };
+    let (_upstream, endpoint) = start(raw).await;
+    let (response, end) = endpoint.call(call("12345678")).await.unwrap().collect().await.unwrap();
+    let usage = end.usage.unwrap();
+    assert_eq!((usage.get(Unit::Output), usage.estimated), (3, true));
+    assert!(usage.get(Unit::Input) >= 2);
+    assert_eq!(response.content_of("openai").unwrap().bytes, body, "the answer itself stays as it came");
+}
+
+/// OpenAI and vLLM take their caller's id of a request.
+#[tokio::test]
+async fn the_callers_own_id_goes_to_who_knows_one() {
+    let upstream = Upstream::start(Script::default()).await;
+    let check = async |profile: &str, header: Option<&str>| {
+        let endpoint = endpoint(&upstream.base_url(), json!({"profile": profile}));
+        let mut named = call("hi");
+        named.provenance.request = Some("mine-1".into());
+        endpoint.call(named).await.unwrap().collect().await.unwrap();
+        let sent = upstream.received().pop().unwrap().headers;
+        let found: Vec<_> =
+            sent.iter().filter(|(_, value)| *value == "mine-1").map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, Vec::from_iter(header), "{profile}");
+    };
+    check("openai", Some("x-client-request-id")).await;
+    check("vllm", Some("x-request-id")).await;
+    check("ollama", None).await;
+}

@@ -72,6 +72,10 @@ pub struct ServiceConfig {
     /// some), which stand for JSON. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
+    /// The path at the same host that answers a GET with 2xx while the service is well, such as `/health`; it is asked with
+    /// the same headers when the endpoint is probed (`GET /health/endpoints`, `maof agents --probe`). Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
     /// JSON pointer (RFC 6901) to the answer in the reply's body, such as `/choices/0/text`. Default: the whole body.
     pub result: String,
     /// Where the reply's body says what was used. Default: nowhere; usage is estimated.
@@ -96,6 +100,7 @@ impl Default for ServiceConfig {
             headers: BTreeMap::new(),
             query: BTreeMap::new(),
             body: None,
+            health: None,
             result: String::new(),
             usage: UsagePointers::default(),
             unsupported: Unsupported::default(),
@@ -113,6 +118,8 @@ pub(super) struct Plan {
     pub(super) headers: HeaderMap,
     pub(super) query: Vec<(String, Line)>,
     pub(super) body: Option<Template>,
+    /// Where it says whether it is well.
+    pub(super) health: Option<Url>,
 }
 
 impl ServiceConfig {
@@ -178,8 +185,18 @@ impl ServiceConfig {
             let why = format!("`{field}` has no place for the question, such as {{{{ text }}}}");
             return Err(Error::invalid_request(why).param(field));
         }
-        Ok(Plan { url, headers, query, body })
+        let health = self.health.as_deref().map(|path| health(&url, path)).transpose()?;
+        Ok(Plan { url, headers, query, body, health })
     }
+}
+
+/// The address of a path at the same host, which alone is to know the keys among the headers.
+fn health(url: &Url, path: &str) -> Result<Url> {
+    let joined = url.join(path).ok().filter(|_| path.starts_with('/'));
+    joined.filter(|joined| joined.origin() == url.origin() && joined.fragment().is_none()).ok_or_else(|| {
+        Error::invalid_request("`health` must be a path that begins with one slash, such as /health")
+            .param("health")
+    })
 }
 
 fn no_url() -> Error {

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use maof_core::{
-    Call, Card, Clock, Content, Endpoint, Error, Operation, Reply, Result, Unit, Unsupported, Usage,
+    Call, Card, Clock, Content, Endpoint, Error, Operation, Probe, Reply, Result, Unit, Unsupported, Usage,
 };
 use serde_json::Value;
 
 use super::config::{Method, Plan, ServiceConfig, UsagePointers};
 use crate::client::{Http, Request};
 use crate::dialect::gate::Gate;
+use crate::dialect::said;
 use crate::exchange::{Exchange, plain_type, wrong_type};
 use crate::plain::Plain;
 use crate::whole;
@@ -75,7 +77,7 @@ impl ServiceEndpoint {
         gate.conversation(&chat)?;
         gate.settings(&chat, &[])?;
         let plain = Plain::of(call, &chat, &mut gate)?;
-        let Plan { url, headers, query, body } = &self.plan;
+        let Plan { url, headers, query, body, .. } = &self.plan;
         let mut url = url.clone();
         if !query.is_empty() {
             let filled = query.iter().map(|(name, line)| (name, line.fill(plain, &self.card.model)));
@@ -132,6 +134,16 @@ impl ServiceEndpoint {
 impl Endpoint for ServiceEndpoint {
     fn card(&self) -> &Card {
         &self.card
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        let Some(url) = &self.plan.health else { return Ok(Probe::Unknown) };
+        let mut headers = self.plan.headers.clone();
+        headers.remove(CONTENT_TYPE);
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        let request =
+            Request { method: http::Method::GET, url: url.to_string(), headers, body: Bytes::new() };
+        self.exchange.probe(request, said::decode).await
     }
 
     async fn call(&self, call: Call) -> Result<Reply> {

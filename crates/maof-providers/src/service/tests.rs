@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use maof_core::{
-    Body, Call, Card, ChatRequest, Chosen, Endpoint as _, ErrorKind, Message, Name, Operation, Part, Reply,
-    Retry, Speaker, Tariff, Timestamp, Unit,
+    Body, Call, Card, ChatRequest, Chosen, Endpoint as _, ErrorKind, Message, Name, Operation, Part, Probe,
+    Reply, Retry, Speaker, Tariff, Timestamp, Unit,
 };
 use maof_testkit::FakeClock;
 use maof_testkit::endpoint::call;
@@ -216,6 +216,32 @@ async fn what_a_service_cannot_be_told_is_refused_by_name_or_reported() {
     assert_eq!(ask(silent, "drop_and_report").await.unwrap_err().field(), Some("messages"));
 }
 
+#[tokio::test]
+async fn a_probe_asks_the_health_path_with_the_services_own_headers() {
+    let config = |health: Value| {
+        json!({"url": "http://h.example:8000/api/predict", "body": {"a": "{{ text }}"}, "health": health,
+               "headers": {"authorization": "Bearer k"}})
+    };
+    let check = async |status: u16, expect: Result<Probe, ErrorKind>| {
+        let http = Arc::new(Fake::default().then(status, "text/plain", "any"));
+        let found = endpoint(config(json!("/health")), &http).probe().await;
+        assert_eq!(found.map_err(|e| e.kind()), expect, "{status}");
+        assert_eq!(http.lines(), ["GET http://h.example:8000/health"]);
+        let asked = &http.asked()[0];
+        assert_eq!(asked.headers["authorization"], "Bearer k");
+        assert!(asked.body.is_empty() && !asked.headers.contains_key("content-type"));
+    };
+    check(200, Ok(Probe::Well)).await;
+    check(204, Ok(Probe::Well)).await;
+    check(500, Err(ErrorKind::Unavailable)).await;
+    check(302, Err(ErrorKind::Unavailable)).await;
+    let nothing = Arc::new(Fake::default());
+    assert_eq!(endpoint(config(Value::Null), &nothing).probe().await.unwrap(), Probe::Unknown);
+    assert!(nothing.asked().is_empty());
+    let away = endpoint(config(json!("/health")), &nothing).probe().await.unwrap_err();
+    assert_eq!(away.kind(), ErrorKind::Unavailable);
+}
+
 #[test]
 fn mistakes_are_named_by_field() {
     let check = |change: Value, expect: Option<&str>| {
@@ -246,6 +272,10 @@ fn mistakes_are_named_by_field() {
     check(json!({"result": "/a~2"}), Some("result"));
     check(json!({"usage": {"output": "n"}}), Some("usage.output"));
     check(json!({"max_reply_bytes": 0}), Some("max_reply_bytes"));
+    check(json!({"health": "/health?deep=1"}), None);
+    check(json!({"health": "health"}), Some("health"));
+    check(json!({"health": "//other.example/health"}), Some("health"));
+    check(json!({"health": "http://other.example/"}), Some("health"));
     for unknown in [r#"{"uri": "x"}"#, r#"{"method": "PATCH"}"#, r#"{"usage": {"in": "/a"}}"#] {
         assert!(serde_json::from_str::<ServiceConfig>(unknown).is_err(), "{unknown}");
     }

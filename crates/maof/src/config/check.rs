@@ -52,7 +52,8 @@ impl Config {
         let names: Vec<&Name> = complete.agents.iter().map(|a| &a.name).collect();
         for spec in self.read_workflows()? {
             let name = spec.name.clone();
-            compile(spec, names.iter().copied()).map_err(|e| e.context(format_args!("workflow {name}")))?;
+            compile(spec, names.iter().copied(), &self.structured)
+                .map_err(|e| e.context(format_args!("workflow {name}")))?;
         }
         Ok(self.warnings(&complete))
     }
@@ -286,8 +287,17 @@ fn known_local(_: &Name, param: String) -> Result<()> {
     Err(Error::invalid_request(why).param(param))
 }
 
-/// Checks a workflow against the agents there are, and makes its joins.
-pub(crate) fn compile<'a>(spec: WorkflowSpec, agents: impl Iterator<Item = &'a Name>) -> Result<Workflow> {
+/// Checks a workflow against the agents there are and its schemas, and makes its joins.
+pub(crate) fn compile<'a>(
+    spec: WorkflowSpec,
+    agents: impl Iterator<Item = &'a Name>,
+    structured: &maof_structured::Config,
+) -> Result<Workflow> {
+    for step in &spec.steps {
+        if let Some(schema) = &step.schema {
+            structured.check(schema).map_err(|e| e.param(format!("steps.{}.schema", step.id)))?;
+        }
+    }
     let workflow = Workflow::compile(spec, &join)?;
     let known: Vec<&str> = agents.map(Name::as_str).collect();
     for (step, agent) in workflow.agents() {

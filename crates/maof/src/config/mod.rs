@@ -66,6 +66,9 @@ pub struct Server {
     pub on_disconnect: OnDisconnect,
     /// Milliseconds that a call may go on without its caller, where it is drained. Default 30,000.
     pub drain_ms: u64,
+    /// Whether gateway responses say what their `x-maof-*` headers do by LiteLLM's names (`x-litellm-*`) as well, for
+    /// dashboards and scripts that read those. Default false.
+    pub litellm_headers: bool,
     /// Whether `/health*` needs a key. Default false.
     pub key_for_health: bool,
     /// Whether `/metrics/prometheus` needs a key. Default false.
@@ -94,6 +97,7 @@ impl Default for Server {
             keep_alive_ms: 15_000,
             on_disconnect: OnDisconnect::Abort,
             drain_ms: 30_000,
+            litellm_headers: false,
             key_for_health: false,
             key_for_metrics: false,
             keys: "maof-keys.json".into(),

@@ -21,6 +21,7 @@ use crate::dialect::field::{field, model, object, positive, required_text, rest,
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::multipart::{self, Entry, Form};
 use crate::dialect::object::Object;
+use crate::sound::characters;
 
 /// The most characters of a text to say and of a prompt, so that a hold is bounded.
 const MOST_CHARS: usize = 100_000;
@@ -37,7 +38,11 @@ pub(super) fn read(dialect: &'static dyn Dialect, operation: Operation, body: By
     }
     let model = model(&object)?;
     if field::<bool>(&object, "stream", "true or false")? == Some(true) {
-        return Err(wrong("stream", format!("`stream` is not offered for `{operation}`; leave it out")));
+        let how = match operation {
+            Operation::Speech => "say `stream_format` for events; sound comes as it is made in any case",
+            _ => "leave it out",
+        };
+        return Err(wrong("stream", format!("`stream` is not offered for `{operation}`; {how}")));
     }
     let text = match operation {
         Operation::Image => {
@@ -50,6 +55,8 @@ pub(super) fn read(dialect: &'static dyn Dialect, operation: Operation, body: By
         return Err(Error::too_large(format!("the text has more than {MOST_CHARS} characters")));
     }
     let mut wire = Wire::new(dialect, operation, body.clone(), model);
+    // Sound passes as it is made, whether as events or as a file's bytes.
+    wire.stream = operation == Operation::Speech;
     wire.choices = positive(&object, "n")?.and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     Ok(wire)
 }
@@ -66,10 +73,13 @@ pub(super) fn read_form(
     if form.field("file").is_none_or(|file| file.place.is_empty()) {
         return Err(wrong("file", "`file` is missing: send the sound as a file of the form"));
     }
-    if form.text("stream")?.is_some_and(|stream| stream == "true") {
-        return Err(wrong("stream", "`stream` is not offered for transcriptions; leave it out"));
-    }
+    let stream = match form.text("stream")?.map(str::trim) {
+        None | Some("" | "false" | "False") => false,
+        Some("true" | "True") => true,
+        Some(_) => return Err(wrong("stream", "`stream` must be true or false")),
+    };
     let mut wire = Wire::new(dialect, Operation::Transcribe, body, model.to_owned());
+    wire.stream = stream;
     wire.content_type = content_type;
     Ok(wire)
 }
@@ -221,13 +231,8 @@ fn transcribe(ask: &TranscribeRequest, model: &str, path: &str) -> Outgoing {
 pub(super) fn decode(dialect: &'static dyn Dialect, call: &Call, content: Content) -> Result<Response> {
     let operation = call.operation();
     let usage = match operation {
-        Operation::Speech => {
-            // The answer is sound and says nothing of usage; the price is by characters.
-            let Body::Speech(ask) = call.body.typed()? else {
-                return Err(malformed("no speech was asked for"));
-            };
-            Some(Usage::default().with(Unit::Character, ask.input.chars().count() as u64))
-        }
+        // The answer is sound and says nothing of usage; the price is by characters.
+        Operation::Speech => characters(call),
         Operation::Transcribe if !is_json(&content) => None,
         _ => {
             let object = Object::parse(&content.bytes).map_err(malformed)?;
@@ -281,9 +286,15 @@ fn counted(operation: Operation, object: &Object<'_>) -> Result<Option<Usage>> {
             .with(Unit::ImageOutput, made);
         return Ok(Some(usage.with(Unit::Image, pictures)));
     }
+    heard(object)
+}
+
+/// What a transcript says that it used.
+pub(super) fn heard(object: &Object<'_>) -> Result<Option<Usage>> {
     if object.get("text").is_none() {
         return Err(malformed("there is no text"));
     }
+    let counts = object.read::<Counts>("usage");
     let seconds = counts.as_ref().map(|c| c.seconds).filter(|s| *s > 0.0).or_else(|| object.read("duration"));
     let heard = counts.as_ref().map_or(0, |c| c.input_tokens_details.audio_tokens.min(c.input_tokens));
     let counts = counts.unwrap_or_default();
@@ -293,6 +304,12 @@ fn counted(operation: Operation, object: &Object<'_>) -> Result<Option<Usage>> {
         .with(Unit::Output, counts.output_tokens)
         .with(Unit::AudioMs, millis(seconds.unwrap_or(0.0)));
     Ok((!usage.is_zero()).then_some(usage))
+}
+
+/// What a speech says that it used, beside its characters: text in, sound out.
+pub(super) fn spoken(object: &Object<'_>, characters: Usage) -> Usage {
+    let counts = object.read::<Counts>("usage").unwrap_or_default();
+    characters.with(Unit::Input, counts.input_tokens).with(Unit::AudioOutput, counts.output_tokens)
 }
 
 fn millis(seconds: f64) -> u64 {

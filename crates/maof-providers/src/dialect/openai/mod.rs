@@ -27,6 +27,7 @@ mod ingress;
 mod media;
 mod message;
 mod reply;
+mod sound;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -86,8 +87,11 @@ impl Dialect for OpenAi {
         said::decode(status, body)
     }
 
-    fn decoder(&self, _: &Call) -> Box<dyn Decoder> {
-        Box::new(stream::Fold::default())
+    fn decoder(&self, call: &Call) -> Box<dyn Decoder> {
+        match call.operation() {
+            Operation::Transcribe | Operation::Speech => Box::new(sound::Heard::new(call)),
+            _ => Box::new(stream::Fold::default()),
+        }
     }
 
     fn read(&'static self, incoming: Incoming) -> Result<Body> {
@@ -106,8 +110,11 @@ impl Dialect for OpenAi {
         reply::encode(call, reply, envelope)
     }
 
-    fn encoder(&self, _: &Call, envelope: Envelope) -> Box<dyn Encoder> {
-        Box::new(reply::Chunks::new(envelope))
+    fn encoder(&self, call: &Call, envelope: Envelope) -> Box<dyn Encoder> {
+        match call.operation() {
+            Operation::Transcribe | Operation::Speech => Box::new(sound::Told::default()),
+            _ => Box::new(reply::Chunks::new(envelope)),
+        }
     }
 
     fn encode_error(&self, error: &Error) -> Bytes {
