@@ -123,6 +123,8 @@ async fn bad_input_is_refused_by_field_and_leaves_nothing() {
     check(json!({"task_type": "x y", "content": "q"}), 400, "invalid_request", "name").await;
     check(json!({"task_type": "x", "content": "q", "prio": 1}), 400, "invalid_request", "prio").await;
     check(task(&"x".repeat(200_000)), 413, "too_large", "100000 bytes").await;
+    let refused = server.post("/tasks", &task(&"x".repeat(200_000))).send().await.unwrap();
+    assert_eq!(refused.headers()["connection"], "close", "what was not read must not be taken for a request");
     for path in ["/tasks/not-an-id", "/tasks/01890a5d-ac96-774b-bcce-b302099a8057", "/nowhere"] {
         let status = server.get(path).send().await.unwrap().status();
         assert!(status.is_client_error(), "{path}: {status}");

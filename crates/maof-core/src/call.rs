@@ -20,6 +20,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CacheControl;
 use crate::chat::{ChatRequest, EmbedRequest, OutputFormat, Part};
 use crate::dialect::{Ask, Dialect, Header, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
@@ -136,6 +137,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// Whether the answer should come as a stream.
     pub stream: bool,
+    /// What the caller says of kept answers.
+    pub cache: CacheControl,
     /// Where it belongs.
     pub provenance: Provenance,
     /// What the router chose; none above the router.
@@ -159,6 +162,7 @@ impl Call {
             principal,
             deadline: None,
             stream: false,
+            cache: CacheControl::default(),
             provenance: Provenance::default(),
             chosen: None,
             attempt: 1,

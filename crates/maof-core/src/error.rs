@@ -146,6 +146,9 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Every origin.
+    pub const ALL: [Origin; 5] = [Self::Caller, Self::Provider, Self::Tool, Self::Store, Self::Maof];
+
     /// The origin's stable name.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use futures_core::Stream;
 use serde_json::Map;
 
-use crate::chat::{ChatAnswer, Choice, Message, Part, Speaker, ToolCall};
+use crate::chat::{ChatAnswer, Choice, Finish, Message, Part, Speaker, ToolCall};
 use crate::error::{Error, Result};
 use crate::event::Delta;
 use crate::reply::{End, ReplyStream, Response};
@@ -112,6 +112,43 @@ impl Fold {
 fn keep(place: &mut Option<String>, name: String) {
     if place.is_none() && !name.is_empty() {
         *place = Some(name);
+    }
+}
+
+/// The deltas of a whole answer. A choice that does not say why it ended has ended by itself.
+pub(crate) fn unfold(response: &Response, chat: &ChatAnswer) -> Vec<Delta> {
+    let (id, model) = (response.id.clone().unwrap_or_default(), response.model.clone().unwrap_or_default());
+    let mut deltas = vec![Delta::Start { id, model }];
+    for (answer, choice) in chat.choices.iter().zip(0..) {
+        let (mut last, mut index) = (None, 0);
+        for part in &answer.message.parts {
+            let kind = std::mem::discriminant(part);
+            if last.replace(kind) == Some(kind) {
+                deltas.push(Delta::Next { choice });
+            }
+            said(choice, &mut index, part, &mut deltas);
+        }
+        deltas.push(Delta::Finish { choice, reason: answer.finish.clone().unwrap_or(Finish::Stop) });
+    }
+    deltas.extend(response.usage.map(Delta::Usage));
+    deltas
+}
+
+/// What one part says; tool calls are numbered by `index`.
+fn said(choice: u32, index: &mut u32, part: &Part, deltas: &mut Vec<Delta>) {
+    match part.clone() {
+        Part::Text { text } => deltas.push(Delta::Text { choice, text }),
+        Part::Refusal { text } => deltas.push(Delta::Refusal { choice, text }),
+        Part::Reasoning { text, signature } => {
+            deltas.push(Delta::Reasoning { choice, text });
+            deltas.extend(signature.map(|signature| Delta::Signature { choice, signature }));
+        }
+        Part::ToolCall(ToolCall { id, name, arguments, signature }) => {
+            let (id, name) = (Some(id), Some(name));
+            deltas.push(Delta::ToolCall { choice, index: *index, id, name, arguments, signature });
+            *index += 1;
+        }
+        part => deltas.push(Delta::Part { choice, part: Box::new(part) }),
     }
 }
 
@@ -239,6 +276,33 @@ mod tests {
             vec![text("a"), Delta::Part { choice: 0, part: Box::new(redacted()) }, text("b")],
             vec![Part::text("a"), redacted(), Part::text("b")],
         );
+    }
+
+    #[test]
+    fn a_whole_answer_said_as_a_stream_is_the_same_answer() {
+        let signed = |signature: Option<&str>| Part::Reasoning {
+            text: "t".to_owned(),
+            signature: signature.map(str::to_owned),
+        };
+        let refused = || Part::Refusal { text: "no".to_owned() };
+        let redacted = || Part::Redacted { data: "x".to_owned() };
+        let check = |answers: Vec<Vec<Part>>| {
+            let choices = answers.into_iter().map(|parts| Choice {
+                message: Message::of(Speaker::Assistant, parts),
+                finish: Some(Finish::Length),
+                rest: Map::new(),
+            });
+            let said = ChatAnswer { choices: choices.collect(), ..ChatAnswer::default() };
+            let mut fold = Fold::default();
+            let deltas = Response::chat(said.clone()).deltas().unwrap();
+            deltas.into_iter().for_each(|delta| fold.push(delta).unwrap());
+            assert_eq!(fold.finish().answer().unwrap(), &Answer::Chat(said));
+        };
+        check(vec![vec![Part::text("a")]]);
+        check(vec![vec![Part::text("a"), Part::text("b")], vec![Part::text("c")]]);
+        check(vec![vec![signed(Some("s")), signed(None), Part::text("a"), refused(), refused()]]);
+        check(vec![vec![called("1", "{}"), called("2", ""), Part::text("a"), called("3", "[]")]]);
+        check(vec![vec![redacted(), redacted(), Part::text("a")]]);
     }
 
     #[test]

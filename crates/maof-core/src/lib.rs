@@ -5,12 +5,13 @@
 //! here, or it does not exist.
 //!
 //! - Nouns: [`Call`], [`Reply`], [`Event`], [`End`], [`Usage`], [`Money`], [`Principal`], [`Task`], [`Run`] …
-//! - Ports: [`Endpoint`], [`Dialect`], [`Route`], [`Hedge`], [`Ledger`], [`Journal`], [`Audit`], [`Aggregate`],
-//!   [`Observe`], [`Clock`], [`Ids`], [`Random`].
+//! - Ports: [`Endpoint`], [`Dialect`], [`Route`], [`Hedge`], [`Ledger`], [`Journal`], [`Cache`], [`Audit`],
+//!   [`Aggregate`], [`Observe`], [`Clock`], [`Ids`], [`Random`].
 //! - The error: [`Error`], with its [`ErrorKind`], [`Origin`] and [`Retry`].
 
 pub mod aggregate;
 pub mod budget;
+pub mod cache;
 pub mod call;
 pub mod chat;
 pub mod clock;
@@ -33,6 +34,7 @@ pub mod waits;
 
 pub use aggregate::{Aggregate, Answered, Verdict};
 pub use budget::{Account, Attempt, Balance, Charge, Ledger, Measure, Window};
+pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
 pub use call::{Body, Call, Chosen, Operation, Provenance, Target, Wire};
 pub use chat::{
     ChatAnswer, ChatRequest, Choice, EmbedAnswer, EmbedRequest, Finish, Message, OutputFormat, Part, Speaker,

@@ -26,6 +26,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use crate::cache::CacheStatus;
 use crate::call::{Chosen, Operation};
 use crate::chat::{ChatAnswer, EmbedAnswer, Finish, Part};
 use crate::dialect::{Content, Dialect};
@@ -120,6 +121,20 @@ impl Response {
         self.wire.as_ref().filter(|(d, _)| d.name() == dialect).map(|(_, content)| content)
     }
 
+    /// Bytes that it takes in memory, about: as it came, and as it was decoded.
+    pub fn bytes(&self) -> u64 {
+        let wire = self.wire.as_ref().map_or(0, |(_, content)| content.bytes.len() as u64);
+        let typed = match self.answer.get() {
+            Some(Answer::Chat(chat)) => {
+                chat.choices.iter().flat_map(|choice| &choice.message.parts).map(Part::bytes).sum()
+            }
+            Some(Answer::Embed(embed)) => embed.vectors.iter().map(|vector| 4 * vector.len() as u64).sum(),
+            Some(Answer::Image(_) | Answer::Transcribe(_) | Answer::Speech(_)) => wire,
+            Some(Answer::CountTokens(_)) | None => 0,
+        };
+        wire + typed
+    }
+
     /// The typed answer, decoded at most once.
     ///
     /// # Errors
@@ -142,6 +157,18 @@ impl Response {
                 chat.choices.iter().flat_map(|choice| &choice.message.parts).map(Part::bytes).sum()
             }
             _ => 0,
+        }
+    }
+
+    /// What a conversation's answer says, as a stream says it: the fold over these is the answer again. Nothing for
+    /// other answers.
+    ///
+    /// # Errors
+    /// As [`Response::answer`].
+    pub fn deltas(&self) -> Result<Vec<Delta>> {
+        match self.answer()? {
+            Answer::Chat(chat) => Ok(crate::fold::unfold(self, chat)),
+            _ => Ok(Vec::new()),
         }
     }
 
@@ -272,6 +299,8 @@ pub struct Head {
     pub dropped: Vec<String>,
     /// Whether a whole answer follows its schema; none where none was asked for, or it cannot be said yet.
     pub schema: Option<Conformity>,
+    /// What the cache did for the call; none where there is none.
+    pub cache: Option<CacheStatus>,
 }
 
 enum Inside {
@@ -322,6 +351,17 @@ impl Reply {
             Inside::Whole(response) => Some(response),
             Inside::Stream(_) | Inside::Taken => None,
         }
+    }
+
+    /// The same reply with its events passed through `pass`; its guards are told of what comes out of it. A whole one
+    /// stays as it is.
+    #[must_use]
+    pub fn map_events(mut self, pass: impl FnOnce(Events) -> Events) -> Self {
+        self.content = match std::mem::replace(&mut self.content, Inside::Taken) {
+            Inside::Stream(events) => Inside::Stream(pass(events)),
+            other => other,
+        };
+        self
     }
 
     /// The reply as a whole; the end of a whole reply is told now. A streamed one is assembled first.

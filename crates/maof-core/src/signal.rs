@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::cache::CacheStatus;
 use crate::call::Operation;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Origin};
 use crate::ids::{Name, RunId};
 use crate::journal::RunState;
 use crate::money::Money;
@@ -68,6 +69,24 @@ pub enum Signal<'a> {
         error: Option<ErrorKind>,
         /// How long it took.
         took: Duration,
+    },
+    /// A call failed.
+    CallFailed {
+        /// What went wrong.
+        error: ErrorKind,
+        /// Who caused it.
+        origin: Origin,
+    },
+    /// A failure of a run's step is to be looked at.
+    Escalated {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: &'a str,
+        /// What went wrong.
+        error: ErrorKind,
+        /// Who caused it.
+        origin: Origin,
     },
     /// A request to an upstream ended.
     AttemptEnded {
@@ -135,6 +154,13 @@ pub enum Signal<'a> {
     },
     /// A call waits for the answer to one that is the same.
     Joined,
+    /// The cache was asked for an answer, or passed by.
+    Cache(CacheStatus),
+    /// How much the cache keeps has changed.
+    CacheSize {
+        /// Bytes that the answers take, about.
+        bytes: u64,
+    },
     /// A second endpoint is asked beside one that is slow.
     Hedged {
         /// The slow one.

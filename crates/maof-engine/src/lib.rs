@@ -18,6 +18,6 @@ pub use record::{AgentAnswer, Record, Slot};
 pub use report::{AgentReport, Disagreement, FailedAttempts, Replaced, Report, StepReport, VoteReport};
 pub use run::{Command, Machine};
 pub use workflow::{
-    InputFormat, InputSpec, MakeAggregate, OnError, Step, StepSpec, Then, Workflow, WorkflowSpec, is_shallow,
-    is_shallow_value, no_joins,
+    InputFormat, InputSpec, MakeAggregate, OnError, Recoveries, Step, StepSpec, Then, Workflow, WorkflowSpec,
+    check_recoveries, is_shallow, is_shallow_value, no_joins,
 };

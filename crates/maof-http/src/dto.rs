@@ -48,6 +48,15 @@ pub(crate) struct After {
     pub(crate) after: Option<u64>,
 }
 
+/// The query of `DELETE /cache`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cleared {
+    /// Whose answers: an agent's or an endpoint's.
+    #[serde(default)]
+    pub(crate) agent: Option<Name>,
+}
+
 /// A task, in short.
 #[derive(Debug, Serialize)]
 pub(crate) struct TaskLine {

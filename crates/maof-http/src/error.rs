@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use maof_core::{Classify, Dialect, Error, ErrorKind, Retry};
 use serde::Serialize;
@@ -62,7 +62,7 @@ impl IntoResponse for ApiError {
             error: Body { code: error.kind().as_str(), message: error.message(), param: error.field() },
         };
         let mut response = (status_of(error.kind()), Json(envelope)).into_response();
-        add_retry_after(&mut response, error);
+        advise(&mut response, error);
         response
     }
 }
@@ -72,11 +72,16 @@ pub(crate) fn dialect_error(error: &Error, dialect: &dyn Dialect) -> Response {
     log(error);
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut response = (status_of(error.kind()), [json], dialect.encode_error(error)).into_response();
-    add_retry_after(&mut response, error);
+    advise(&mut response, error);
     response
 }
 
-fn add_retry_after(response: &mut Response, error: &Error) {
+/// What the caller's client is to do next.
+fn advise(response: &mut Response, error: &Error) {
+    if error.kind() == ErrorKind::TooLarge {
+        // The rest of the body is not read, so that nothing can follow it.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let seconds = match Classify::retry(error) {
         Retry::After(wait) => wait.as_millis().div_ceil(1000).min(u128::from(MAX_RETRY_AFTER)) as u64,
         _ if error.kind() == ErrorKind::Unavailable => 1,

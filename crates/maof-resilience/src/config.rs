@@ -34,10 +34,25 @@ pub struct Config {
     /// Which calls that are under way at the same time are made once. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub single_flight: Option<single_flight::Config>,
+    /// What becomes of a stream that dies after its first byte. Default `error`.
+    pub after_first_byte: AfterFirstByte,
     /// What is otherwise at the endpoints of a provider, by the provider's name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, Override>")]
     pub providers: BTreeMap<Name, Override>,
+}
+
+/// What becomes of a stream that dies (cut, stalled, failed) when the caller has seen its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterFirstByte {
+    /// It ends in an error, in the words of the caller's dialect.
+    #[default]
+    Error,
+    /// The next candidate is told what was said and goes on, where the answer is one plain text; both are paid for, and the
+    /// second may say it in another manner. What cannot be continued (a tool call, an answer by a schema, stop texts,
+    /// several choices) ends in an error.
+    Rescue,
 }
 
 /// What protects one endpoint. The keys are those of [`Config`], which says what they mean.
@@ -67,6 +82,7 @@ impl Default for Config {
             bulkhead: None,
             load_shed: Some(load_shed::Config::default()),
             single_flight: None,
+            after_first_byte: AfterFirstByte::Error,
             providers: BTreeMap::new(),
         }
     }

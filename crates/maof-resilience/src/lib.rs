@@ -41,5 +41,5 @@ mod sync;
 mod tests;
 pub mod timeout;
 
-pub use config::{Config, EndpointConfig};
+pub use config::{AfterFirstByte, Config, EndpointConfig};
 pub use overrides::Override;

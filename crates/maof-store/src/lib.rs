@@ -1,4 +1,5 @@
-//! Remembers: runs and their journals, the ledger, the audit trail; in memory and in SQLite.
+//! Remembers: runs and their journals, the ledger, the audit trail, in memory and in SQLite; answers that are given again,
+//! in memory.
 //!
 //! One contract suite a port (in `maof-testkit`) runs on both, so that what holds of one holds of the other.
 //!
@@ -13,11 +14,13 @@
 //! ```
 
 mod accounts;
+mod cache;
 mod config;
 mod fair;
 mod memory;
 mod sqlite;
 
+pub use cache::MemoryCache;
 pub use config::{Config, Durability};
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use futures::future::{BoxFuture, Either, Ready, ready};
 use maof_core::{
-    Answer, Call, ChatAnswer, Conformity, Delta, End, Error, Event, Finish, Guard, Guarded as _, Head, Money,
-    Part, Reply, Response, Result,
+    Answer, Call, ChatAnswer, Conformity, End, Error, Event, Guard, Guarded as _, Head, Money, Reply,
+    Response, Result,
 };
 use serde_json::Value;
 use tower_service::Service;
@@ -218,7 +218,7 @@ impl Whole {
         let mut reply = match streamed {
             false => Reply::whole(response),
             true => {
-                let event = Event { frame: None, deltas: deltas(&response)? };
+                let event = Event { frame: None, deltas: response.deltas()? };
                 Reply::stream(Box::pin(futures::stream::iter([Ok(event)])))
             }
         };
@@ -226,25 +226,6 @@ impl Whole {
         reply.guard(Box::new(Tells(end)));
         Ok(reply)
     }
-}
-
-/// What a whole answer says, as a stream says it.
-fn deltas(response: &Response) -> Result<Vec<Delta>> {
-    let Answer::Chat(chat) = response.answer()? else { return Ok(Vec::new()) };
-    let (id, model) = (response.id.clone().unwrap_or_default(), response.model.clone().unwrap_or_default());
-    let mut deltas = vec![Delta::Start { id, model }];
-    for (choice, at) in chat.choices.iter().zip(0..) {
-        for part in choice.message.parts.iter().cloned() {
-            deltas.push(match part {
-                Part::Text { text } => Delta::Text { choice: at, text },
-                part => Delta::Part { choice: at, part: Box::new(part) },
-            });
-        }
-        let reason = choice.finish.clone().unwrap_or(Finish::Stop);
-        deltas.push(Delta::Finish { choice: at, reason });
-    }
-    deltas.extend(response.usage.map(Delta::Usage));
-    Ok(deltas)
 }
 
 /// Tells those outside what was used and what it cost, over all turns.

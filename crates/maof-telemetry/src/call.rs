@@ -7,12 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use maof_core::{Call, Clock, End, Error, ErrorKind, Guard, Guarded, Observe, Operation, Reply, Signal};
+use maof_core::{
+    Call, Clock, End, Error, ErrorKind, Guard, Guarded, Observe, Operation, Origin, Reply, Signal,
+};
 use tower_service::Service;
 use tracing::{Instrument, Span, field};
 
 use crate::names::{attribute, span};
-use crate::span::{error_of, record_end, record_error};
+use crate::span::{failure_of, record_end, record_error};
 
 /// Makes [`Watched`] services.
 #[derive(Clone, Debug)]
@@ -93,7 +95,7 @@ where
                     Ok(reply)
                 }
                 Err(error) => {
-                    open.tell(Some(error.kind()));
+                    open.tell(Some((error.kind(), error.origin())));
                     Err(error)
                 }
             }
@@ -113,13 +115,15 @@ struct Open {
 }
 
 impl Open {
-    fn tell(&mut self, error: Option<ErrorKind>) {
+    fn tell(&mut self, failed: Option<(ErrorKind, Origin)>) {
         if std::mem::replace(&mut self.told, true) {
             return;
         }
-        if let Some(kind) = error {
-            record_error(&self.span, kind);
+        if let Some((error, origin)) = failed {
+            record_error(&self.span, error);
+            self.observe.on(Signal::CallFailed { error, origin });
         }
+        let error = failed.map(|(error, _)| error);
         let took = self.clock.instant().saturating_duration_since(self.began);
         self.observe.on(Signal::CallEnded { operation: self.operation, error, took });
     }
@@ -128,14 +132,14 @@ impl Open {
 impl Guard for Open {
     fn end(mut self: Box<Self>, end: &mut End) {
         record_end(&self.span, end);
-        self.tell(error_of(end));
+        self.tell(failure_of(end));
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         // A future that was dropped before it had a reply.
-        self.tell(Some(ErrorKind::Cancelled));
+        self.tell(Some((ErrorKind::Cancelled, Origin::Caller)));
     }
 }
 

@@ -18,7 +18,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use maof_core::{
-    CircuitState, Error, ErrorKind, Limit, Money, Name, Observe, Operation, Result, RunState, Signal,
+    CacheStatus, Category, CircuitState, Error, ErrorKind, Limit, Money, Name, Observe, Operation, Result,
+    RunState, Severity, Signal,
 };
 use metrics::{Counter, Gauge, Histogram, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -47,6 +48,8 @@ pub struct Metrics {
     circuit: Family<Gauge>,
     active: Family<Gauge>,
     calls: Family<Counter>,
+    failures: Family<Counter>,
+    escalations: Family<Counter>,
     call_duration: Family<Histogram>,
     attempts: Family<Counter>,
     attempt_duration: Family<Histogram>,
@@ -57,6 +60,8 @@ pub struct Metrics {
     shed: Family<Counter>,
     concurrency_limit: Family<Gauge>,
     joined: Family<Counter>,
+    cache: Family<Counter>,
+    cache_bytes: Family<Gauge>,
     hedges: Family<Counter>,
     fallbacks: Family<Counter>,
     holds_refused: Family<Counter>,
@@ -86,6 +91,9 @@ impl Metrics {
         let operation = || Values::Words(Operation::ALL.iter().map(|operation| operation.as_str()).collect());
         let direction = Values::Words(vec!["input", "output"]);
         let limit = Values::Words(Limit::ALL.iter().map(|limit| limit.as_str()).collect());
+        let category = Values::Words(Category::ALL.iter().map(|category| category.as_str()).collect());
+        let severity = || Values::Words(Severity::ALL.iter().map(|severity| severity.as_str()).collect());
+        let cache = Values::Words(CacheStatus::NAMES.to_vec());
         let none = || Values::None;
         let r = &recorder;
         let metrics = Metrics {
@@ -100,6 +108,8 @@ impl Metrics {
             circuit: Family::new(&names::CIRCUIT, [endpoint(), none()], r),
             active: Family::new(&names::ACTIVE, [none(), none()], r),
             calls: Family::new(&names::CALLS, [operation(), outcome()], r),
+            failures: Family::new(&names::FAILURES, [category, severity()], r),
+            escalations: Family::new(&names::ESCALATIONS, [severity(), none()], r),
             call_duration: Family::new(&names::CALL_DURATION, [operation(), none()], r),
             attempts: Family::new(&names::ATTEMPTS, [endpoint(), outcome()], r),
             attempt_duration: Family::new(&names::ATTEMPT_DURATION, [endpoint(), none()], r),
@@ -110,6 +120,8 @@ impl Metrics {
             shed: Family::new(&names::SHED, [none(), none()], r),
             concurrency_limit: Family::new(&names::CONCURRENCY_LIMIT, [none(), none()], r),
             joined: Family::new(&names::JOINED, [none(), none()], r),
+            cache: Family::new(&names::CACHE, [cache, none()], r),
+            cache_bytes: Family::new(&names::CACHE_BYTES, [none(), none()], r),
             hedges: Family::new(&names::HEDGES, [endpoint(), none()], r),
             fallbacks: Family::new(&names::FALLBACKS, [agent(), agent()], r),
             holds_refused: Family::new(&names::HOLDS_REFUSED, [none(), none()], r),
@@ -211,6 +223,13 @@ impl Observe for Metrics {
                     self.errors.with(agent, outcome_place(error), |c| c.increment(1));
                 }
             }
+            Signal::CallFailed { error, origin } => {
+                let (category, severity) = (Category::of(error, origin), Severity::of(error, origin));
+                self.failures.with(category as usize, severity as usize, |c| c.increment(1));
+            }
+            Signal::Escalated { error, origin, .. } => {
+                self.escalations.with(Severity::of(error, origin) as usize, 0, |c| c.increment(1));
+            }
             Signal::Retried { endpoint, .. } => {
                 self.retries.with(self.endpoints.place(endpoint), 0, |c| c.increment(1));
             }
@@ -229,6 +248,8 @@ impl Observe for Metrics {
                 self.concurrency_limit.with(0, 0, |g| g.set(f64::from(limit)));
             }
             Signal::Joined => self.joined.with(0, 0, |c| c.increment(1)),
+            Signal::Cache(status) => self.cache.with(status.place(), 0, |c| c.increment(1)),
+            Signal::CacheSize { bytes } => self.cache_bytes.with(0, 0, |g| g.set(bytes as f64)),
             Signal::Hedged { from, .. } => {
                 self.hedges.with(self.endpoints.place(from), 0, |c| c.increment(1));
             }

@@ -49,6 +49,8 @@ metrics! {
     CIRCUIT = "maof_circuit_breaker_state", Gauge, ["endpoint"], "0 closed, 1 open, 2 half open.";
     ACTIVE = "maof_active_requests", Gauge, [], "Calls in flight.";
     CALLS = "maof_calls_total", Counter, ["operation", "outcome"], "Calls by operation and outcome (ok or a kind of error).";
+    FAILURES = "maof_failures_total", Counter, ["category", "severity"], "Calls that failed, by category of error and how much an operator should care.";
+    ESCALATIONS = "maof_escalations_total", Counter, ["severity"], "Failures of steps that are to be looked at.";
     CALL_DURATION = "maof_call_duration_seconds", Histogram, ["operation"], "Seconds that calls took, fallbacks and retries included.";
     ATTEMPTS = "maof_attempts_total", Counter, ["endpoint", "outcome"], "Requests to upstreams by outcome.";
     ATTEMPT_DURATION = "maof_attempt_duration_seconds", Histogram, ["endpoint"], "Seconds that requests to upstreams took.";
@@ -59,6 +61,8 @@ metrics! {
     SHED = "maof_shed_total", Counter, [], "Calls refused at the door, because too many were under way.";
     CONCURRENCY_LIMIT = "maof_concurrency_limit", Gauge, [], "Calls that may be under way, once that was decided anew.";
     JOINED = "maof_joined_total", Counter, [], "Calls that were answered with another one that was the same.";
+    CACHE = "maof_cache_total", Counter, ["result"], "Calls by what the cache did: hit, miss, or bypass.";
+    CACHE_BYTES = "maof_cache_bytes", Gauge, [], "Bytes that kept answers take, about.";
     HEDGES = "maof_hedges_total", Counter, ["endpoint"], "Times that another endpoint was asked beside this one, which was slow.";
     FALLBACKS = "maof_fallbacks_total", Counter, ["from", "to"], "Times that the next candidate was asked.";
     HOLDS_REFUSED = "maof_holds_refused_total", Counter, [], "Holds that a budget refused.";

@@ -1,17 +1,22 @@
 //! What a span is told when what it is about has ended.
 
-use maof_core::{End, ErrorKind, Finish, Outcome};
+use maof_core::{End, ErrorKind, Finish, Origin, Outcome};
 use tracing::Span;
 
 use crate::names::attribute;
 
-/// How it failed, if it did.
-pub(crate) fn error_of(end: &End) -> Option<ErrorKind> {
+/// How it failed and by whose fault, if it did.
+pub(crate) fn failure_of(end: &End) -> Option<(ErrorKind, Origin)> {
     match &end.outcome {
         Outcome::Complete => None,
-        Outcome::Failed(failure) => Some(failure.kind),
-        Outcome::Dropped => Some(ErrorKind::Cancelled),
+        Outcome::Failed(failure) => Some((failure.kind, failure.origin)),
+        Outcome::Dropped => Some((ErrorKind::Cancelled, Origin::Caller)),
     }
+}
+
+/// How it failed, if it did.
+pub(crate) fn error_of(end: &End) -> Option<ErrorKind> {
+    failure_of(end).map(|(error, _)| error)
 }
 
 /// Writes the end's figures into the span: nothing where nobody listens.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maof_core::{
-    Audit, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result, Role,
+    Audit, Cache, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result, Role,
 };
 use maof_engine::{Engine, Parts as EngineParts};
 use maof_providers::{CursorEndpoint, HttpEndpoint, ServiceEndpoint};
 use maof_security::{KeyEntry, Keyring};
-use maof_store::{MemoryStore, SqliteStore};
+use maof_store::{MemoryCache, MemoryStore, SqliteStore};
 use maof_telemetry::{Fan, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -132,11 +132,12 @@ impl Builder {
             workflows.iter().map(|w| w.name.clone()).chain(config.routing.task_types().cloned()).collect();
         let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
         let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
-        let told: Vec<Arc<dyn Observe>> = vec![Arc::clone(&metrics) as _, Arc::clone(&health) as _];
-        let observe: Arc<dyn Observe> = Arc::new(Fan::new(told));
+        let observe: Arc<dyn Observe> = Arc::new(Fan::new(vec![metrics.clone() as _, health.clone() as _]));
 
+        let cache = config.cache.as_ref().map(|cache| kept_in(cache, &observe));
         let parts = stack::Parts {
             resilience: config.resilience.clone(),
+            cache: config.cache.clone().zip(cache.clone()),
             said: config.endpoints.iter().map(|e| (e.name.clone(), said(&config, e))).collect(),
             agents: agents.iter().map(|agent| (agent.name.clone(), agent.endpoints.clone())).collect(),
             outputs: Arc::new(outputs(&config)?),
@@ -172,6 +173,7 @@ impl Builder {
                 journal: stores.journal,
                 ledger: stores.ledger,
                 audit: stores.audit,
+                cache,
                 metrics,
                 health,
                 clock: self.clock,
@@ -262,6 +264,11 @@ impl Builder {
 #[allow(clippy::print_stderr, reason = "the key must reach the one who starts the server, and nobody else")]
 fn tell_first_key(key: &str, path: &std::path::Path) {
     eprintln!("API key (shown once; only its hash is kept, in {}): {key}", path.display());
+}
+
+/// Where answers are kept.
+fn kept_in(cache: &maof_cache::Config, observe: &Arc<dyn Observe>) -> Arc<dyn Cache> {
+    Arc::new(MemoryCache::new(cache.max_bytes, Arc::clone(observe)))
 }
 
 /// The configured aliases; what stands for `provider/model` stands for the endpoint.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures::Stream;
 use maof_core::{
-    Audit, AuditRow, Body, Call, CallId, Clock, Dialect, Endpoint, Envelope, Error, Ids, Journal, Ledger,
-    Name, Principal, Record as Row, Reply, Result, Route, Run, RunFilter, RunId, Target, Task, TaskId,
-    Timestamp,
+    Audit, AuditRow, Body, Cache, Call, CallId, Clock, Dialect, Endpoint, Envelope, Error, Ids, Journal,
+    Ledger, Name, Principal, Record as Row, Reply, Result, Role, Route, Run, RunFilter, RunId, Target, Task,
+    TaskId, Timestamp,
 };
 use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
 use maof_security::Keyring;
@@ -38,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) cache: Option<Arc<dyn Cache>>,
     pub(crate) keyring: Keyring,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
@@ -166,6 +167,10 @@ impl Maof {
     /// # Errors
     /// `invalid_request` naming the step and the field; an agent that is not known among them.
     pub fn compile(&self, spec: WorkflowSpec) -> Result<Arc<Workflow>> {
+        self.compile_as_written(self.inner.config.with_recoveries(spec))
+    }
+
+    fn compile_as_written(&self, spec: WorkflowSpec) -> Result<Arc<Workflow>> {
         let agents = self.inner.agents.iter().map(|a| &a.name);
         crate::config::compile(spec, agents, &self.inner.config.structured).map(Arc::new)
     }
@@ -318,7 +323,7 @@ impl Maof {
             // Compiled here, so that what does not fit is said before anything runs.
             let spec: WorkflowSpec = serde_json::from_value(workflow)
                 .map_err(|e| Error::internal("the run's workflow is damaged").because(e))?;
-            self.inner.engine.add_workflow(self.compile(spec)?);
+            self.inner.engine.add_workflow(self.compile_as_written(spec)?);
         }
         self.inner.engine.start_only(run);
         Ok(())
@@ -380,6 +385,26 @@ impl Maof {
     /// The audit trail.
     pub fn audit(&self) -> &Arc<dyn Audit> {
         &self.inner.audit
+    }
+
+    /// Forgets the answers that are kept for the principal's tenant, or those of the agent or endpoint called `by`; how
+    /// many there were.
+    ///
+    /// # Errors
+    /// `permission_denied` unless the principal is an admin; `not_found` where no cache is configured; `unavailable`
+    /// when it cannot be reached.
+    pub async fn forget_answers(&self, principal: &Principal, by: Option<&Name>) -> Result<u64> {
+        if !principal.is(Role::Admin) {
+            return Err(Error::permission_denied("only an admin may clear the cache"));
+        }
+        let Some(cache) = &self.inner.cache else {
+            return Err(Error::not_found(
+                "no cache is configured here; `cache: {}` in the configuration makes one",
+            ));
+        };
+        let gone = cache.forget(&principal.tenant, by, self.inner.clock.now()).await?;
+        self.note(principal, "cache.clear", by.map_or_else(String::new, Name::to_string));
+        Ok(gone)
     }
 
     /// Metrics in Prometheus' text format.

@@ -1,43 +1,118 @@
-//! Which calls are the same, so that one answer serves them all.
+//! Which calls are the same, so that one answer serves them all: while they are under way, and afterwards.
 
-use maof_core::{Body, Call, Grant, Target};
+use maof_cache::When;
+use maof_core::{Body, CacheKey, Call, Grant, Target};
 use maof_resilience::single_flight::Config;
 use ring::digest::{Context, SHA256};
 
 /// What is the same for calls that are.
 pub(crate) type Key = [u8; 32];
 
-/// The key of a call; none where it is like no other: a stream, or a question that may be answered differently
-/// each time. It holds tenant, tier and grant, so that nobody is given what another was allowed to ask.
+/// The key of a call that is made once while several are under way; none where it is like no other: a stream, or a
+/// question that may be answered differently each time. It holds tenant, tier and grant, so that nobody is given what
+/// another was allowed to ask.
 pub(crate) fn key(config: &Config, call: &Call) -> Option<Key> {
     if call.stream {
         return None;
     }
-    let mut parts = Parts(Context::new(&SHA256));
-    let (kind, target) = match &call.target {
-        Target::Name(name) => ("name", name),
-        Target::TaskType(name) => ("task type", name),
-        Target::Capability(name) => ("capability", name),
-    };
-    let principal = &call.principal;
-    for part in [kind, target.as_str(), principal.tenant.as_str(), principal.tier.as_str()] {
-        parts.add(part.as_bytes());
-    }
-    if let Grant::Only(agents) = &principal.grant {
-        agents.iter().for_each(|agent| parts.add(agent.as_str().as_bytes()));
-    }
+    let mut parts = Parts::of(call);
     match &call.provenance.effect {
         Some(effect) => parts.add_all([b"effect".as_slice(), effect.as_bytes()]),
-        None if config.identical_bodies => parts.add_body(&call.body)?,
+        None if config.identical_bodies => {
+            let typed = call.body.typed().ok()?;
+            if !answers_the_same(typed) {
+                return None;
+            }
+            match &call.body {
+                // As it was spoken: what waits for a whole reply in its dialect's form has it byte for byte.
+                Body::Wire(wire) => {
+                    parts.add_dialect(wire);
+                    parts.add_all([what(typed), &wire.bytes]);
+                }
+                _ => parts.add_typed(typed)?,
+            }
+        }
         None => return None,
     }
     parts.end()
+}
+
+/// The key under which a call's answer is kept; none where it is not given again. Whether a stream is asked for is not
+/// in it, nor is how the body is laid out.
+pub(crate) fn kept(when: When, call: &Call) -> Option<CacheKey> {
+    // A caller that says how old an answer may be takes one that was given to the same question before.
+    let whatever = when == When::Always || call.cache.max_age.is_some_and(|age| !age.is_zero());
+    if !whatever && surely_varies(&call.body) {
+        return None;
+    }
+    let typed = call.body.typed().ok()?;
+    match typed {
+        // What only its dialect knows (such as probabilities of tokens) could not be said in the other form.
+        Body::Chat(chat) if call.stream && !chat.rest.is_empty() => return None,
+        Body::Chat(_) if whatever => {}
+        typed if answers_the_same(typed) => {}
+        _ => return None,
+    }
+    let mut parts = Parts::of(call);
+    if let Body::Wire(wire) = &call.body {
+        parts.add_dialect(wire);
+    }
+    parts.add_typed(typed)?;
+    parts.end()
+}
+
+/// Whether a question has the same answer each time.
+fn answers_the_same(typed: &Body) -> bool {
+    match typed {
+        Body::Chat(chat) => chat.temperature == Some(0.0),
+        Body::CountTokens(_) | Body::Embed(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a body says no temperature, so that it need not be decoded to be told from those that do. One that spells
+/// the word with escapes counts as saying none.
+fn surely_varies(body: &Body) -> bool {
+    match body {
+        Body::Wire(wire) if wire.operation == maof_core::Operation::Chat => {
+            memchr::memmem::find(&wire.bytes, b"\"temperature\"").is_none()
+        }
+        _ => false,
+    }
+}
+
+/// The kind of a question.
+fn what(typed: &Body) -> &'static [u8] {
+    match typed {
+        Body::Chat(_) => b"chat",
+        Body::CountTokens(_) => b"count",
+        Body::Embed(_) => b"embed",
+        _ => b"other",
+    }
 }
 
 /// Parts that are told apart by their lengths.
 struct Parts(Context);
 
 impl Parts {
+    /// Whom a call asks, and for whom.
+    fn of(call: &Call) -> Parts {
+        let mut parts = Parts(Context::new(&SHA256));
+        let (kind, target) = match &call.target {
+            Target::Name(name) => ("name", name),
+            Target::TaskType(name) => ("task type", name),
+            Target::Capability(name) => ("capability", name),
+        };
+        let principal = &call.principal;
+        for part in [kind, target.as_str(), principal.tenant.as_str(), principal.tier.as_str()] {
+            parts.add(part.as_bytes());
+        }
+        if let Grant::Only(agents) = &principal.grant {
+            agents.iter().for_each(|agent| parts.add(agent.as_str().as_bytes()));
+        }
+        parts
+    }
+
     fn add(&mut self, part: &[u8]) {
         self.0.update(&(part.len() as u64).to_le_bytes());
         self.0.update(part);
@@ -47,24 +122,22 @@ impl Parts {
         parts.into_iter().for_each(|part| self.add(part));
     }
 
-    /// A body whose answer is the same each time; none where it is not.
-    fn add_body(&mut self, body: &Body) -> Option<()> {
-        let typed = body.typed().ok()?;
-        let (what, said) = match typed {
-            Body::Chat(chat) if chat.temperature == Some(0.0) => ("chat", serde_json::to_vec(&**chat)),
-            Body::CountTokens(chat) => ("count", serde_json::to_vec(&**chat)),
-            Body::Embed(embed) => ("embed", serde_json::to_vec(&**embed)),
+    /// The dialect that a caller speaks, with its headers.
+    fn add_dialect(&mut self, wire: &maof_core::Wire) {
+        self.add(wire.dialect.name().as_bytes());
+        for (name, value) in &wire.headers {
+            self.add_all([name.as_bytes(), value.as_bytes()]);
+        }
+    }
+
+    /// A question in MAOF's words, with what only its dialect knows.
+    fn add_typed(&mut self, typed: &Body) -> Option<()> {
+        let said = match typed {
+            Body::Chat(chat) | Body::CountTokens(chat) => serde_json::to_vec(&**chat),
+            Body::Embed(embed) => serde_json::to_vec(&**embed),
             _ => return None,
         };
-        self.add(what.as_bytes());
-        match body {
-            // As it was spoken, so that what the dialect alone knows is not lost, and neither is its reply's form.
-            Body::Wire(wire) => {
-                let headers = format!("{:?}", wire.headers);
-                self.add_all([wire.dialect.name().as_bytes(), &wire.bytes, headers.as_bytes()]);
-            }
-            _ => self.add(&said.ok()?),
-        }
+        self.add_all([what(typed), &said.ok()?]);
         Some(())
     }
 
@@ -75,9 +148,11 @@ impl Parts {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
     use std::sync::Arc;
 
-    use maof_core::{CallId, ChatRequest, EmbedRequest, Name, Principal};
+    use maof_core::{CacheControl, CallId, ChatRequest, EmbedRequest, Name, Principal};
 
     use super::*;
 
@@ -89,6 +164,10 @@ mod tests {
 
     fn of(call: &Call) -> Option<Key> {
         key(&Config::default(), call)
+    }
+
+    fn kept_of(call: &Call) -> Option<CacheKey> {
+        kept(When::Deterministic, call)
     }
 
     /// A call that differs in one thing from the same question.
@@ -145,5 +224,66 @@ mod tests {
         let mut keyed = call(None);
         keyed.provenance.effect = Some("e".into());
         assert!(key(&alone, &keyed).is_some(), "what happens under one key happens once");
+    }
+
+    /// The same question as an OpenAI SDK asks it, with `more` in its body.
+    fn wired(more: &str) -> Call {
+        let body = format!(r#"{{"model": "a", "messages": [{{"role": "user", "content": "hi"}}]{more}}}"#);
+        let incoming = maof_core::Incoming::json(maof_core::Operation::Chat, body);
+        let body = crate::dialects::openai().read(incoming).unwrap();
+        let Body::Wire(wire) = &body else { panic!("it was spoken") };
+        let stream = wire.stream;
+        Call { stream, body, ..call(None) }
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_the_question_however_it_is_laid_out_and_delivered() {
+        let same = kept_of(&wired(r#", "temperature": 0"#));
+        assert!(same.is_some());
+        let check = |more: &str, expect: bool| {
+            let found = kept_of(&wired(more));
+            assert_eq!(found == same, expect, "{more}");
+        };
+        check(r#",   "temperature":0.0 "#, true);
+        check(r#", "stream": true, "temperature": 0"#, true);
+        check(r#", "temperature": 0, "stream": true, "stream_options": {"include_usage": true}"#, true);
+        check(r#", "temperature": 0, "max_tokens": 5"#, false);
+        check(r#", "temperature": 0, "seed": 5"#, false);
+        check(r#", "temperature": 0, "user": "u""#, false);
+        check(r#", "temperature": 0, "logit_bias": {"5": 1}"#, false);
+        check(r#", "temperature": 0, "tools": [{"type": "function", "function": {"name": "f"}}]"#, false);
+        assert_ne!(kept_of(&call(Some(0.0))), same, "it is spoken in no dialect");
+        assert!(kept_of(&wired(r#", "temperature": 0, "logprobs": true"#)).is_some());
+        assert_eq!(kept_of(&wired(r#", "temperature": 0, "logprobs": true, "stream": true"#)), None);
+    }
+
+    #[test]
+    fn what_varies_is_kept_where_somebody_says_so() {
+        let asks = |header: &str| Call { cache: CacheControl::parse(header), ..wired("") };
+        assert_eq!(kept_of(&wired("")), None);
+        assert_eq!(kept_of(&wired(r#", "temperature": 0.1"#)), None);
+        assert_eq!(kept_of(&asks("max-age=0")), None);
+        assert!(kept_of(&asks("max-age=60")).is_some());
+        assert_eq!(kept_of(&asks("max-age=60")), kept(When::Always, &wired("")));
+        let picture = Body::Image(Arc::new(maof_core::media::ImageRequest::default()));
+        assert_eq!(kept(When::Always, &Call { body: picture, ..call(None) }), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_for_one_tenant_tier_and_grant() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let keys = [
+            kept_of(&call(Some(0.0))),
+            kept_of(&Call { principal: principal(|p| p.tenant = name("other")), ..call(Some(0.0)) }),
+            kept_of(&Call { principal: principal(|p| p.tier = name("other")), ..call(Some(0.0)) }),
+            kept_of(&Call {
+                principal: principal(|p| p.grant = Grant::Only(vec![name("a")])),
+                ..call(Some(0.0))
+            }),
+            kept_of(&Call { target: Target::Name(name("b")), ..call(Some(0.0)) }),
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            assert!(key.is_some() && !keys[..at].contains(key), "{at}");
+        }
     }
 }

@@ -6,12 +6,14 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use maof_core::{
-    Audit, Call, Card, CircuitState, Clock, Endpoint, Error, Ledger, Limit, Name, Observe, Random, Reply,
-    Result, Route, Signal,
+    Audit, Cache, Call, Card, CircuitState, Clock, Endpoint, Error, Ledger, Limit, Name, Observe, Random,
+    Reply, Result, Route, Signal,
 };
 use maof_engine::CallService;
 use maof_resilience::circuit_breaker::Ward;
-use maof_resilience::{bulkhead, circuit_breaker, load_shed, rate_limit, retry, single_flight, timeout};
+use maof_resilience::{
+    AfterFirstByte, bulkhead, circuit_breaker, load_shed, rate_limit, retry, single_flight, timeout,
+};
 use tower::{Service, ServiceBuilder};
 
 use crate::quote::Cheapest;
@@ -21,6 +23,8 @@ use crate::waited::Waited;
 /// What the layers are made of. Only this file and the builder see all of it.
 pub(crate) struct Parts {
     pub(crate) resilience: maof_resilience::Config,
+    /// What is given again, and where it is kept.
+    pub(crate) cache: Option<(maof_cache::Config, Arc<dyn Cache>)>,
     /// What the configuration says of single endpoints.
     pub(crate) said: HashMap<Name, Said>,
     /// Agents with their endpoints, to tell when one of them is left without any.
@@ -73,6 +77,10 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         Arc::clone(&parts.clock),
         Arc::clone(&parts.observe),
     );
+    let router = match parts.resilience.after_first_byte {
+        AfterFirstByte::Error => router,
+        AfterFirstByte::Rescue => router.rescuing(),
+    };
     let service = ServiceBuilder::new()
         // Outermost, so that everything below is inside the span and counted, refusals too.
         .layer(maof_telemetry::call::Layer::new(Arc::clone(&parts.clock), Arc::clone(&parts.observe)))
@@ -82,6 +90,9 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         .layer(maof_security::authorise::Layer::new(Arc::clone(&parts.audit), Arc::clone(&parts.clock)))
         // After it is known that each may ask, and before the hold: who only has a copy pays nothing.
         .option_layer(parts.resilience.single_flight.as_ref().map(|config| one_flight(parts, config)))
+        // Below it, so that the first of many that are the same fills it for the others; above the hold: what was paid
+        // for once is given again for nothing, even to whom nothing is left.
+        .option_layer(parts.cache.as_ref().map(|(config, store)| cache(parts, config, store)))
         // Around every attempt and fallback: what one call may cost is held once, and given back once.
         .layer(
             maof_budget::hold::Layer::new(
@@ -128,6 +139,12 @@ fn one_flight(
     let (observe, said) = (Arc::clone(&parts.observe), config.clone());
     let key = move |call: &Call| same::key(&said, call);
     single_flight::Layer::new(config, Arc::clone(&parts.clock), key, move || observe.on(Signal::Joined))
+}
+
+fn cache(parts: &Parts, config: &maof_cache::Config, store: &Arc<dyn Cache>) -> maof_cache::Layer {
+    let when = config.when;
+    let (store, clock, observe) = (Arc::clone(store), Arc::clone(&parts.clock), Arc::clone(&parts.observe));
+    maof_cache::Layer::new(config, store, move |call| same::kept(when, call), clock, observe)
 }
 
 /// The path to one endpoint: what is done once for each time that the router turns to it.

@@ -18,6 +18,7 @@ const FLOORS: [&[&str]; 5] = [
         "maof-resilience",
         "maof-budget",
         "maof-security",
+        "maof-cache",
         "maof-structured",
         "maof-telemetry",
         "maof-router",

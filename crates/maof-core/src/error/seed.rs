@@ -26,21 +26,70 @@ pub enum Category {
     System,
 }
 
-/// The six recoveries of the design documents, as a step's policy may name them.
+impl Category {
+    /// Every category.
+    pub const ALL: [Category; 8] = [
+        Self::Agent,
+        Self::Tool,
+        Self::Network,
+        Self::Permission,
+        Self::Validation,
+        Self::Timeout,
+        Self::Resource,
+        Self::System,
+    ];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "AGENT",
+            Self::Tool => "TOOL",
+            Self::Network => "NETWORK",
+            Self::Permission => "PERMISSION",
+            Self::Validation => "VALIDATION",
+            Self::Timeout => "TIMEOUT",
+            Self::Resource => "RESOURCE",
+            Self::System => "SYSTEM",
+        }
+    }
+
+    /// The category of what went wrong by whose fault.
+    pub const fn of(kind: ErrorKind, origin: Origin) -> Category {
+        use ErrorKind as K;
+        match (kind, origin) {
+            (_, Origin::Tool) => Category::Tool,
+            (K::Timeout | K::Cancelled, _) => Category::Timeout,
+            (_, Origin::Store) | (K::Internal, _) => Category::System,
+            (K::InvalidRequest | K::NotFound | K::Conflict, _) => Category::Validation,
+            (K::Unauthenticated | K::PermissionDenied, _) => Category::Permission,
+            (K::TooLarge | K::RateLimited | K::BudgetExceeded | K::ContextLength, _) => Category::Resource,
+            (K::ContentFiltered, _) => Category::Agent,
+            (K::Unavailable | K::Protocol, _) => Category::Network,
+        }
+    }
+}
+
+/// The six recoveries of the design documents, as a step's policy may name them, in small letters or as there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "snake_case")]
 pub enum Recovery {
     /// Try the same again, later.
+    #[serde(alias = "RETRY")]
     Retry,
     /// Use another endpoint or agent.
+    #[serde(alias = "FALLBACK")]
     Fallback,
     /// Go on without the step's result.
+    #[serde(alias = "SKIP")]
     Skip,
-    /// Ask a human or a higher agent.
+    /// Tell the operators.
+    #[serde(alias = "ESCALATE")]
     Escalate,
     /// Start again from a clean state.
+    #[serde(alias = "RESET")]
     Reset,
     /// End the run.
+    #[serde(alias = "TERMINATE")]
     Terminate,
 }
 
@@ -58,20 +107,37 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Every severity, the least first.
+    pub const ALL: [Severity; 4] = [Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// How much an operator should care about what went wrong by whose fault.
+    pub const fn of(kind: ErrorKind, origin: Origin) -> Severity {
+        match (kind, origin) {
+            (ErrorKind::Internal, _) => Severity::Critical,
+            (_, Origin::Caller) => Severity::Low,
+            (_, Origin::Store) => Severity::High,
+            (ErrorKind::RateLimited | ErrorKind::Timeout, _) => Severity::Medium,
+            (_, Origin::Tool) => Severity::Medium,
+            _ => Severity::High,
+        }
+    }
+}
+
 impl Error {
     /// The design documents' category of this error: a function of kind and origin.
     pub fn category(&self) -> Category {
-        use ErrorKind as K;
-        match (self.kind(), self.origin()) {
-            (_, Origin::Tool) => Category::Tool,
-            (K::Timeout | K::Cancelled, _) => Category::Timeout,
-            (_, Origin::Store) | (K::Internal, _) => Category::System,
-            (K::InvalidRequest | K::NotFound | K::Conflict, _) => Category::Validation,
-            (K::Unauthenticated | K::PermissionDenied, _) => Category::Permission,
-            (K::TooLarge | K::RateLimited | K::BudgetExceeded | K::ContextLength, _) => Category::Resource,
-            (K::ContentFiltered, _) => Category::Agent,
-            (K::Unavailable | K::Protocol, _) => Category::Network,
-        }
+        Category::of(self.kind(), self.origin())
     }
 
     /// What the design documents would do about it when nothing else is configured.
@@ -86,14 +152,7 @@ impl Error {
 
     /// How much an operator should care: a function of kind and origin.
     pub fn severity(&self) -> Severity {
-        match (self.kind(), self.origin()) {
-            (ErrorKind::Internal, _) => Severity::Critical,
-            (_, Origin::Caller) => Severity::Low,
-            (_, Origin::Store) => Severity::High,
-            (ErrorKind::RateLimited | ErrorKind::Timeout, _) => Severity::Medium,
-            (_, Origin::Tool) => Severity::Medium,
-            _ => Severity::High,
-        }
+        Severity::of(self.kind(), self.origin())
     }
 }
 

@@ -101,6 +101,7 @@ impl Driver {
         let deadline = self.context.until(self.run.task.deadline);
         loop {
             commands = self.resolve_joins(commands, &mut records);
+            commands.retain(|command| !self.escalated(command));
             if let Some(finished) = the_end(&commands) {
                 let finished = finished.clone();
                 return self.finish(records, finished).await;
@@ -165,7 +166,7 @@ impl Driver {
         let only = commands.len() == 1 && self.tasks.is_empty() && self.alone.is_none();
         for command in commands {
             let work = match command {
-                Command::Finish(_) => continue,
+                Command::Finish(_) | Command::Escalate { .. } => continue,
                 Command::Join { index, item, answers } => {
                     let workflow = Arc::clone(&self.workflow);
                     async move { join(&workflow, index, item, answers).await }.boxed()
@@ -245,6 +246,22 @@ impl Driver {
             }
         }
         left
+    }
+
+    /// Tells the operators, where that is commanded.
+    fn escalated(&self, command: &Command) -> bool {
+        let Command::Escalate { step, failure } = command else { return false };
+        let (run, error, origin) = (self.run.id, failure.kind, failure.origin);
+        tracing::error!(
+            %run,
+            step = %step,
+            error.type = error.as_str(),
+            error.origin = origin.as_str(),
+            error.message = failure.message,
+            "a step's failure is to be looked at"
+        );
+        self.context.observe.on(Signal::Escalated { run, step, error, origin });
+        true
     }
 
     async fn commit(&mut self, records: &[Record], finished: Option<Finished>) -> Result<()> {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use maof_core::{Answered, Money, Verdict};
+use maof_core::{Answered, ErrorKind, Failure, Money, Retry, Verdict};
 use minijinja::Value as Val;
 use serde_json::Value;
 
 use crate::record::{AgentAnswer, Slot};
-use crate::workflow::{Scope, Workflow};
+use crate::workflow::{OnError, Scope, Workflow};
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct ItemState {
     /// The right answer, where it is known.
     pub expected: Option<Value>,
     pub(super) missing: usize,
+    /// How often all its agents were asked anew.
+    pub(super) resets: u32,
     pub(super) output: Value,
 }
 
@@ -50,6 +53,35 @@ pub(super) struct StepState {
 pub(super) struct Open {
     pub(super) attempt: u32,
     pub(super) on_fallback: bool,
+    /// Of the attempts, those that met a rate limit which was waited for.
+    pub(super) waits: u32,
+    /// How long they waited, in all.
+    pub(super) waited: Duration,
+}
+
+impl Open {
+    /// A call that is made for the first time.
+    pub(super) const FIRST: Open = Open { attempt: 1, on_fallback: false, waits: 0, waited: Duration::ZERO };
+
+    /// The next attempt.
+    pub(super) fn again(&self) -> Open {
+        Open { attempt: self.attempt + 1, ..self.clone() }
+    }
+
+    /// How long to wait for a rate limit that was met, if it may be waited for.
+    pub(super) fn patience(&self, policy: &OnError, failure: &Failure) -> Option<Duration> {
+        if policy.wait_ms == 0 || failure.kind != ErrorKind::RateLimited {
+            return None;
+        }
+        let wait = match failure.retry {
+            Retry::Never => return None,
+            Retry::After(wait) => wait,
+            Retry::Here | Retry::Elsewhere => Duration::from_secs(1 << self.waits.min(20)),
+        };
+        let within = self.waited.saturating_add(wait) <= Duration::from_millis(policy.wait_ms);
+        // A limit that is said to be over already is not hammered at.
+        within.then_some(wait.max(Duration::from_millis(100)))
+    }
 }
 
 /// What a run has come to.

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use maof_core::{Answered, Error, Failure, Finished, Result, RunState, Target};
+use maof_core::{Answered, Error, Failure, Finished, Recovery, Result, RunState, Target};
 use minijinja::Value as Val;
 use serde_json::{Map, Value};
 
 use super::state::{ItemState, Open, RunView, State, StepStatus};
 use crate::record::{AgentAnswer, Record, Slot};
-use crate::workflow::{Then, Workflow};
+use crate::workflow::{Step, Then, Workflow};
 
 /// Calls that one run may make, retries not counted.
 const MOST_CALLS: u64 = 100_000;
@@ -42,6 +42,13 @@ pub enum Command {
         /// The answers, in the members' order.
         answers: Vec<Answered>,
     },
+    /// Tell the operators of a failure.
+    Escalate {
+        /// The step's name.
+        step: Arc<str>,
+        /// What failed.
+        failure: Failure,
+    },
     /// Nothing more: write the end down.
     Finish(Finished),
 }
@@ -68,7 +75,9 @@ impl Machine {
         }
         let mut commands = Vec::new();
         if let Err(error) = self.apply(record, &mut commands) {
-            commands = vec![self.fail(error.failure())];
+            // That somebody is to look at it is told all the same.
+            commands.retain(|command| matches!(command, Command::Escalate { .. }));
+            commands.push(self.fail(error.failure()));
         }
         commands
     }
@@ -209,6 +218,7 @@ impl Machine {
                 verdict: None,
                 expected,
                 missing: step.members.len(),
+                resets: 0,
                 output: Value::Null,
             });
             let slots = (0..step.members.len() as u32).map(|member| Slot {
@@ -233,7 +243,7 @@ impl Machine {
         while self.state.open.len() < self.state.workflow.max_parallel {
             let Some(slot) = self.state.ready.pop_front() else { break };
             let command = self.call(slot, 1, false, Duration::ZERO)?;
-            self.state.open.insert(slot, Open { attempt: 1, on_fallback: false });
+            self.state.open.insert(slot, Open::FIRST);
             out.push(command);
         }
         Ok(())
@@ -250,32 +260,74 @@ impl Machine {
             .scope
             .question(&workflow.environment, step.ask.as_deref(), item.as_ref())
             .map_err(|e| e.param("ask").context(format_args!("step {}", step.id)))?;
-        let target = match &step.on_error.fallback {
-            Some(agent) if fallback => Target::Name(agent.clone()),
-            _ => step.members[slot.member as usize].clone(),
-        };
+        let target = asked(step, slot, fallback);
         Ok(Command::Call { slot, step: Arc::clone(&step.id), target, question, attempt, delay })
     }
 
     fn failed(&mut self, slot: Slot, failure: &Failure, out: &mut Vec<Command>) -> Result<()> {
         let Some(open) = self.state.open.get(&slot).cloned() else { return Ok(()) };
-        let policy = self.state.workflow.steps[slot.step as usize].on_error.clone();
-        let attempt = open.attempt + 1;
-        if !open.on_fallback && open.attempt <= policy.retry {
-            let doubled = policy.delay_ms.saturating_mul(1 << (open.attempt - 1).min(20));
-            let command = self.call(slot, attempt, false, Duration::from_millis(doubled.min(3_600_000)))?;
-            self.state.open.insert(slot, Open { attempt, on_fallback: false });
-            out.push(command);
-        } else if !open.on_fallback && policy.fallback.is_some() {
-            let command = self.call(slot, attempt, true, Duration::ZERO)?;
-            self.state.open.insert(slot, Open { attempt, on_fallback: true });
-            out.push(command);
-        } else {
-            self.last_resort(slot, failure)?;
-            self.state.open.remove(&slot);
-            self.answered(slot, None, out)?;
+        let workflow = Arc::clone(&self.state.workflow);
+        let step = &workflow.steps[slot.step as usize];
+        let policy = &step.on_error;
+        if let Some(wait) = open.patience(policy, failure) {
+            let waited = open.waited.saturating_add(wait);
+            return self.ask_again(slot, Open { waits: open.waits + 1, waited, ..open.again() }, wait, out);
         }
+        let tries = open.attempt - open.waits;
+        let may_retry = !open.on_fallback && tries <= policy.retry;
+        let may_fall_back = !open.on_fallback && policy.fallback.is_some();
+        match workflow.recovery(step, &asked(step, slot, open.on_fallback), failure) {
+            None | Some(Recovery::Retry) if may_retry => {
+                let doubled = policy.delay_ms.saturating_mul(1 << (tries - 1).min(20));
+                return self.ask_again(
+                    slot,
+                    open.again(),
+                    Duration::from_millis(doubled.min(3_600_000)),
+                    out,
+                );
+            }
+            None | Some(Recovery::Retry | Recovery::Fallback) if may_fall_back => {
+                let open = Open { on_fallback: true, ..open.again() };
+                return self.ask_again(slot, open, Duration::ZERO, out);
+            }
+            Some(Recovery::Reset) if self.reset(slot, policy.retry) => return Ok(()),
+            Some(Recovery::Terminate) => return Err(ends(step, failure)),
+            Some(Recovery::Skip) => {}
+            recovery => {
+                if recovery == Some(Recovery::Escalate) {
+                    let (step, failure) = (Arc::clone(&step.id), failure.clone());
+                    out.push(Command::Escalate { step, failure });
+                }
+                self.last_resort(slot, failure)?;
+            }
+        }
+        self.state.open.remove(&slot);
+        self.answered(slot, None, out)
+    }
+
+    fn ask_again(&mut self, slot: Slot, open: Open, delay: Duration, out: &mut Vec<Command>) -> Result<()> {
+        let command = self.call(slot, open.attempt, open.on_fallback, delay)?;
+        self.state.open.insert(slot, open);
+        out.push(command);
         Ok(())
+    }
+
+    /// Forgets what the agents of an item have answered, so that all are asked anew; false where that was done so often
+    /// already. Those that are being asked are not asked twice.
+    fn reset(&mut self, slot: Slot, most: u32) -> bool {
+        let Some(item) = self.state.item(slot).filter(|item| item.resets < most) else { return false };
+        item.resets += 1;
+        item.missing = item.answers.len();
+        item.answers.fill(None);
+        let members = item.answers.len() as u32;
+        self.state.open.remove(&slot);
+        for member in 0..members {
+            let slot = Slot { member, ..slot };
+            if !self.state.open.contains_key(&slot) && !self.state.ready.contains(&slot) {
+                self.state.ready.push_back(slot);
+            }
+        }
+        true
     }
 
     /// Fails the run where the step says so.
@@ -283,7 +335,7 @@ impl Machine {
         let step = &self.state.workflow.steps[slot.step as usize];
         match step.on_error.then {
             Then::Skip => Ok(()),
-            Then::Fail => Err(Error::from(failure.clone()).context(format_args!("step {}", step.id))),
+            Then::Fail => Err(ends(step, failure)),
         }
     }
 
@@ -363,4 +415,17 @@ impl Machine {
         };
         parts.map(Value::Object)
     }
+}
+
+/// Whom a call asks.
+fn asked(step: &Step, slot: Slot, fallback: bool) -> Target {
+    match &step.on_error.fallback {
+        Some(agent) if fallback => Target::Name(agent.clone()),
+        _ => step.members[slot.member as usize].clone(),
+    }
+}
+
+/// The failure that ends a run.
+fn ends(step: &Step, failure: &Failure) -> Error {
+    Error::from(failure.clone()).context(format_args!("step {}", step.id))
 }

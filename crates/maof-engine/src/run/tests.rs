@@ -50,7 +50,7 @@ fn answer(agent: &str, value: Value) -> Box<AgentAnswer> {
 /// Answers a command: an agent repeats its question in capitals, or fails if its name is `broken`.
 fn obey(command: &Command) -> Option<Record> {
     match command {
-        Command::Finish(_) => None,
+        Command::Finish(_) | Command::Escalate { .. } => None,
         Command::Call { slot, step, target, question, attempt, .. } => {
             let (slot, step) = (*slot, step.clone());
             Some(if target.to_string() == "broken" {
@@ -91,7 +91,7 @@ fn run(
         let calls = flight.iter().filter(|c| matches!(c, Command::Call { .. })).count();
         assert!(calls <= workflow.max_parallel, "too many calls in flight");
         let command = flight.remove(pick(flight.len()));
-        let record = obey(&command).unwrap();
+        let Some(record) = obey(&command) else { continue };
         flight.extend(machine.step(&record));
         journal.push(record);
     }
@@ -161,6 +161,93 @@ fn a_failing_agent_is_asked_again_then_replaced_then_skipped_or_ends_the_run() {
     assert_eq!(attempts, [1, 2, 3]);
 }
 
+/// What a step commands after each of these failures of its agent `x`, in words.
+fn commands(on_error: Value, failures: Vec<Error>, expect: &str) {
+    let spec = json!({"name": "w", "recovery": {"x": {"conflict": "skip"}},
+                      "steps": [{"id": "s", "agent": "x", "on_error": on_error}]});
+    let mut machine = Machine::new(workflow(spec).unwrap(), &json!("q"));
+    let slot = crate::record::Slot { step: 0, item: 0, member: 0 };
+    let mut said = Vec::new();
+    machine.step(&Record::Accepted { workflow: json!(null) });
+    for (attempt, error) in (1..).zip(failures) {
+        let failed = Record::Failed { slot, step: "s".into(), attempt, failure: error.failure() };
+        said.extend(machine.step(&failed).iter().map(|command| match command {
+            Command::Call { target, attempt, delay, .. } => {
+                format!("{target}#{attempt}+{}", delay.as_millis())
+            }
+            Command::Escalate { step, failure } => format!("tell {step} {}", failure.kind),
+            Command::Finish(end) => end.state.as_str().to_owned(),
+            Command::Join { .. } => "join".to_owned(),
+        }));
+    }
+    assert_eq!(said.join(" "), expect, "{on_error}");
+}
+
+#[test]
+fn a_table_says_what_is_done_about_which_failure() {
+    let down = || Error::unavailable("x");
+    let late = || Error::timed_out("x");
+    let table = |recovery: Value| json!({"retry": 2, "delay_ms": 10, "fallback": "y", "then": "skip", "recovery": recovery});
+    commands(table(json!({})), vec![down(), down(), down(), down()], "x#2+10 x#3+20 y#4+0 completed");
+    commands(
+        table(json!({"NETWORK": "retry"})),
+        vec![down(), late(), down(), down()],
+        "x#2+10 x#3+20 y#4+0 completed",
+    );
+    commands(
+        table(json!({"unavailable": "fallback"})),
+        vec![late(), down(), down()],
+        "x#2+10 y#3+0 completed",
+    );
+    commands(table(json!({"unavailable": "skip"})), vec![down()], "completed");
+    commands(table(json!({"unavailable": "terminate"})), vec![down()], "failed");
+    commands(table(json!({"unavailable": "escalate"})), vec![down()], "tell s unavailable completed");
+    commands(table(json!({"unavailable": "reset"})), vec![down(), down(), down()], "x#1+0 x#1+0 completed");
+    commands(
+        json!({"recovery": {"NETWORK@provider": "escalate"}}),
+        vec![down()],
+        "tell s unavailable failed",
+    );
+    commands(json!({"recovery": {"NETWORK@tool": "skip"}}), vec![down()], "failed");
+    // What is said of the agent holds where the step says nothing.
+    commands(table(json!({})), vec![Error::conflict("x")], "completed");
+    commands(table(json!({"conflict": "terminate"})), vec![Error::conflict("x")], "failed");
+}
+
+#[test]
+fn a_rate_limit_is_waited_for_and_costs_no_attempt() {
+    use std::time::Duration;
+    let limited =
+        |seconds| Error::rate_limited("x").retry_is(maof_core::Retry::After(Duration::from_secs(seconds)));
+    let down = || Error::unavailable("x");
+    let policy = json!({"retry": 1, "delay_ms": 10, "wait_ms": 60_000});
+    commands(
+        policy.clone(),
+        vec![limited(20), down(), limited(40), down()],
+        "x#2+20000 x#3+10 x#4+40000 failed",
+    );
+    commands(policy.clone(), vec![limited(61), limited(61)], "x#2+10 failed");
+    let unsaid = || Error::rate_limited("x");
+    commands(policy.clone(), vec![unsaid(), unsaid(), limited(0)], "x#2+1000 x#3+2000 x#4+100");
+    commands(policy, vec![unsaid().retry_is(maof_core::Retry::Never), unsaid()], "x#2+10 x#3+1000");
+    commands(json!({}), vec![limited(1)], "failed");
+}
+
+#[test]
+fn a_reset_asks_all_agents_of_the_item_anew_and_not_for_ever() {
+    let step = json!({"id": "p", "parallel": ["x", "broken", "y"],
+                      "on_error": {"retry": 2, "then": "skip", "recovery": {"NETWORK": "reset"}}});
+    let workflow = workflow(json!({"name": "w", "steps": [step]})).unwrap();
+    for order in [0_usize, 1, 2, 7] {
+        let (journal, end) = run(&workflow, &json!("q"), |n| order % n);
+        assert_eq!(end.result, Some(json!({"p": {"x": "Q", "broken": null, "y": "Q"}})));
+        let failures = journal.iter().filter(|record| matches!(record, Record::Failed { .. })).count();
+        let answers = journal.iter().filter(|record| matches!(record, Record::Answered { .. })).count();
+        assert_eq!(failures, 3);
+        assert!((2..=6).contains(&answers), "{answers}");
+    }
+}
+
 #[test]
 fn a_step_whose_when_is_false_is_skipped() {
     check(
@@ -196,13 +283,23 @@ fn a_wrong_workflow_is_refused_by_field() {
     check(json!([s("a", json!({"join": {}}))]), "steps.a.join", "parallel");
     check(json!([{"id": "a", "parallel": ["x", "x"]}]), "steps.a.parallel", "twice");
     check(json!([s("a", json!({"on_error": {"retry": 101}}))]), "steps.a.on_error.retry", "100");
+    let on_error = |more: Value| json!([s("a", json!({"on_error": more}))]);
+    check(on_error(json!({"wait_ms": 86_400_001})), "steps.a.on_error.wait_ms", "a day");
+    check(on_error(json!({"recovery": {"tmeout": "skip"}})), "steps.a.on_error.recovery.tmeout", "cause");
+    check(
+        on_error(json!({"recovery": {"TOOL": "RESET"}})),
+        "steps.a.on_error.recovery.TOOL",
+        "on_error.retry",
+    );
+    let fallback = json!({"recovery": {"timeout@tool": "fallback"}});
+    check(on_error(fallback), "steps.a.on_error.recovery.timeout@tool", "on_error.fallback");
     check(json!([s("a b", json!({}))]), "steps.a b.id", "name");
 }
 
 fn rich() -> Arc<Workflow> {
     workflow(json!({"name": "w", "max_parallel": 3, "steps": [
         {"id": "vote", "map": "input", "parallel": ["x", "y", "broken"], "join": {},
-         "on_error": {"retry": 1, "then": "skip"}},
+         "on_error": {"retry": 1, "then": "skip", "recovery": {"unavailable@provider": "reset", "TIMEOUT": "escalate"}}},
         {"id": "side", "needs": [], "agent": "x", "ask": "side"},
         {"id": "none", "needs": ["side"], "agent": "x", "when": "false"},
         {"id": "last", "needs": ["vote", "none"], "agent": "y", "ask": "{{ steps.vote }}{{ steps.side }}"},

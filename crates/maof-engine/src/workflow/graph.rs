@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use maof_core::{Aggregate, Error, Name, OutputFormat, Result, Target};
+use maof_core::{Aggregate, Error, Failure, Name, OutputFormat, Recovery, Result, Target};
 use minijinja::Environment;
 use serde_json::Value;
 
+use super::recovery::{self, check_recoveries, in_field};
 use super::scope::{environment, syntax_error};
 use super::spec::{OnError, StepSpec, WorkflowSpec};
 use crate::record::Record;
@@ -98,6 +99,9 @@ impl Workflow {
                 .compile_expression_owned(expression.clone())
                 .map_err(|e| syntax_error(&e).param(format!("output.{name}")))?;
         }
+        for (agent, table) in &spec.recovery {
+            check_recoveries(table).map_err(|e| in_field(e, &format!("recovery.{agent}")))?;
+        }
         let version = version_of(&spec)?;
         let written = serde_json::to_value(&spec)
             .map_err(|e| Error::internal("a workflow could not be written as JSON").because(e))?;
@@ -138,6 +142,7 @@ impl Workflow {
             description: String::new(),
             max_parallel: 1,
             inputs: BTreeMap::new(),
+            recovery: BTreeMap::new(),
             steps: vec![step],
             output: BTreeMap::from([("answer".into(), "steps.answer".into())]),
         };
@@ -153,6 +158,16 @@ impl Workflow {
             });
             members.chain(&step.on_error.fallback).map(|name| (&*step.id, name))
         })
+    }
+
+    /// What is done about a failure of whoever was asked, where its step or the agent's own table says something of it.
+    pub(crate) fn recovery(&self, step: &Step, asked: &Target, failure: &Failure) -> Option<Recovery> {
+        let of_agent = match asked {
+            Target::Name(agent) => self.spec.recovery.get(agent),
+            Target::TaskType(_) | Target::Capability(_) => None,
+        };
+        let tables = [Some(&step.on_error.recovery), of_agent];
+        tables.into_iter().flatten().find_map(|table| recovery::recovery(table, failure))
     }
 
     /// Every capability that it asks for.
@@ -178,8 +193,7 @@ impl fmt::Debug for Workflow {
 
 /// The error as one of this step's field.
 fn at(step: &StepSpec, field: &str, error: Error) -> Error {
-    let inner = error.field().map(|f| format!(".{f}")).unwrap_or_default();
-    error.param(format!("steps.{}.{field}{inner}", step.id))
+    in_field(error, &format!("steps.{}.{field}", step.id))
 }
 
 fn compile_step(
@@ -216,9 +230,7 @@ fn compile_step(
             Some(step.id.clone())
         }
     };
-    if step.on_error.retry > 100 {
-        return Err(at(step, "on_error.retry", Error::invalid_request("must be at most 100")));
-    }
+    recovery::check(&step.on_error).map_err(|e| at(step, "on_error", e))?;
     let join = match &step.join {
         None => None,
         Some(_) if step.parallel.is_empty() => {

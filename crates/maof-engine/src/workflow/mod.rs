@@ -19,10 +19,12 @@
 //! ```
 
 mod graph;
+mod recovery;
 mod scope;
 mod spec;
 
 pub use graph::{MakeAggregate, Step, Workflow, no_joins};
+pub use recovery::{Recoveries, check_recoveries};
 pub(crate) use scope::Scope;
 pub use scope::{is_shallow, is_shallow_value};
 pub use spec::{InputFormat, InputSpec, OnError, StepSpec, Then, WorkflowSpec};

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::recovery::Recoveries;
+
 /// A workflow as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,11 @@ pub struct WorkflowSpec {
     /// Files that make up a task's content when it brings none, by name; read by whoever submits.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, InputSpec>,
+    /// What is done about failures of an agent, by its name, where a step's `on_error.recovery` says nothing of them; causes
+    /// and recoveries as there. What the configuration says of its agents is added before a task is accepted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, String>>")]
+    pub recovery: BTreeMap<Name, Recoveries>,
     /// The steps, in order.
     pub steps: Vec<StepSpec>,
     /// The result: a name and an expression for each part. Default: the output of every step that no
@@ -133,6 +140,22 @@ pub struct OnError {
     pub fallback: Option<Name>,
     /// Then end the run, or go on without the answer. Default `fail`.
     pub then: Then,
+    /// What is done about certain failures instead, such as `{timeout: retry, PERMISSION: terminate, unavailable@tool: skip}`. A
+    /// cause is a kind of error or one of the categories AGENT, TOOL, NETWORK, PERMISSION, VALIDATION, TIMEOUT, RESOURCE and
+    /// SYSTEM, and may end in an origin (`@caller`, `@provider`, `@tool`, `@store`, `@maof`). Recoveries: `retry` (at most `retry`
+    /// times, then as without a table), `fallback` (at once), `skip`, `escalate` (the operators are told, then `then` holds),
+    /// `reset` (all agents of the step are asked anew for the item, at most `retry` times) and `terminate`. Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub recovery: Recoveries,
+    /// Milliseconds that rate limits may be waited for, in all, before one counts as a failure: each as long as the upstream
+    /// says, else a second that doubles. Default 0, at most 86,400,000 (a day).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wait_ms: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The last resort of a step.

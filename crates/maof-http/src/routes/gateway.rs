@@ -12,7 +12,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maof::{Maof, dialects};
 use maof_core::{
-    Body, Call, Dialect, Envelope, Error, Header, Incoming, Name, Operation, Parts, Result, Target,
+    Body, CacheControl, Call, Dialect, Envelope, Error, Header, Incoming, Name, Operation, Parts, Result,
+    Target,
 };
 use serde_json::json;
 
@@ -139,6 +140,9 @@ async fn try_answer(
     call.stream = stream;
     call.provenance.request.clone_from(&ids.request);
     ids.call = Some(call.id);
+    if let Some(said) = headers.get(CACHE_CONTROL).and_then(|said| said.to_str().ok()) {
+        call.cache = CacheControl::parse(said);
+    }
     let sent = call.clone();
     let reply = departure::call(maof, call).await?;
     let (head, parts) = reply.into_parts();

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::header::AGE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use maof_core::{Call, CallId, End, Head};
+use maof_core::{CacheStatus, Call, CallId, End, Head};
 
 use crate::dto::dollars;
 
@@ -71,7 +72,17 @@ impl Told<'_> {
         if let Some(provider) = &self.head.provider {
             text(&mut put, &named::PROVIDER, provider.as_str());
         }
-        put(&named::ATTEMPTS, self.head.attempts.max(1).into());
+        let attempts = match self.head.cache {
+            Some(CacheStatus::Hit { age }) => {
+                put(&AGE, age.as_secs().into());
+                0
+            }
+            _ => self.head.attempts.max(1),
+        };
+        put(&named::ATTEMPTS, attempts.into());
+        if let Some(cache) = self.head.cache {
+            put(&named::CACHE, HeaderValue::from_static(cache.as_str()));
+        }
         text(&mut put, &named::OVERHEAD, &milliseconds(self.overhead()));
         if let Some(schema) = self.head.schema {
             put(&named::SCHEMA, HeaderValue::from_static(schema.as_str()));
@@ -149,6 +160,7 @@ mod named {
     pub(super) static ATTEMPTS: HeaderName = HeaderName::from_static("x-maof-attempts");
     pub(super) static OVERHEAD: HeaderName = HeaderName::from_static("x-maof-overhead-ms");
     pub(super) static SCHEMA: HeaderName = HeaderName::from_static("x-maof-schema");
+    pub(super) static CACHE: HeaderName = HeaderName::from_static("x-maof-cache");
     pub(super) static DROPPED: HeaderName = HeaderName::from_static("x-maof-dropped");
     pub(super) static COST: HeaderName = HeaderName::from_static("x-maof-cost-usd");
 

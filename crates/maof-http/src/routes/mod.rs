@@ -1,6 +1,7 @@
 //! The routes; one file a subject.
 
 mod agents;
+mod cache;
 mod gateway;
 mod headers;
 mod health;
@@ -10,7 +11,7 @@ pub(crate) use gateway::chat;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use maof::Maof;
 use maof_core::Error;
 
@@ -39,6 +40,7 @@ pub fn router(maof: Maof) -> Router {
         .route("/tasks/{id}", get(tasks::show).delete(tasks::cancel))
         .route("/tasks/{id}/events", get(tasks::events))
         .route("/agents", get(agents::list))
+        .route("/cache", delete(cache::clear))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/endpoints", get(health::endpoints))

@@ -2,7 +2,8 @@
 //!
 //! An error that says that the same request fails anywhere ends the asking and is returned. After any other
 //! the next candidate is asked; one that says "here, again" was already retried where it came from. A call
-//! whose deadline has passed asks nobody further, and a stream that has begun is never begun anew.
+//! whose deadline has passed asks nobody further, and a stream that has begun is never begun anew: where that is wished
+//! ([`Fallback::rescuing`]) the next candidate goes on with what was said.
 //!
 //! When nobody is left, the most telling error is returned ([`MostTelling`]). Do not put a retry around a
 //! fallback: every attempt would ask all candidates again.
@@ -42,6 +43,7 @@
 //! # }
 //! ```
 
+mod rescue;
 mod service;
 mod telling;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use maof_core::{
 };
 use tower_service::Service;
 
+use super::rescue;
 use super::telling::MostTelling;
 use super::told::Told;
 
@@ -26,6 +27,7 @@ struct Shared<S> {
     services: HashMap<Name, S>,
     clock: Arc<dyn Clock>,
     observe: Arc<dyn Observe>,
+    rescues: bool,
 }
 
 impl<S> Fallback<S> {
@@ -37,7 +39,20 @@ impl<S> Fallback<S> {
         clock: Arc<dyn Clock>,
         observe: Arc<dyn Observe>,
     ) -> Self {
-        Fallback { shared: Arc::new(Shared { route, services, clock, observe }) }
+        Fallback { shared: Arc::new(Shared { route, services, clock, observe, rescues: false }) }
+    }
+
+    /// Lets the next candidate go on with a stream that dies after its first byte, where the call allows it. Default: it
+    /// ends in the error that it died of.
+    #[must_use]
+    pub fn rescuing(mut self) -> Self
+    where
+        S: Clone,
+    {
+        let Shared { route, services, clock, observe, .. } = &*self.shared;
+        let (route, clock, observe) = (Arc::clone(route), Arc::clone(clock), Arc::clone(observe));
+        self.shared = Arc::new(Shared { route, services: services.clone(), clock, observe, rescues: true });
+        self
     }
 }
 
@@ -63,16 +78,17 @@ where
 
 impl<S> Shared<S>
 where
-    S: Service<Call, Response = Reply, Error = Error> + Clone,
+    S: Service<Call, Response = Reply, Error = Error> + Clone + Send + Sync + 'static,
+    S::Future: Send,
 {
-    async fn ask_all(&self, call: Call) -> Result<Reply> {
+    async fn ask_all(self: &Arc<Self>, call: Call) -> Result<Reply> {
         let decision = self.route.decide(&call)?;
         tracing::debug!(decision = %decision.id, why = decision.why, "routed");
         let mut errors = MostTelling::default();
         let mut instead_of = None;
         for (fallbacks, candidate) in (0..).zip(&decision.candidates) {
             let error = match self.ask(&call, &decision, candidate, fallbacks, instead_of.take()).await {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => return Ok(self.rescuable(call, decision, fallbacks, reply)),
                 Err(error) if error.retry() == Retry::Never => return Err(error),
                 Err(error) => error,
             };
@@ -87,6 +103,24 @@ where
             }
         }
         Err(errors.take().unwrap_or_else(|| Error::internal("the router decided on nobody")))
+    }
+
+    /// The reply, which the candidates after this one continue should it die, where that is wished and the call allows it.
+    fn rescuable(self: &Arc<Self>, call: Call, decision: Decision, by: u32, reply: Reply) -> Reply {
+        if !self.rescues || !reply.is_stream() || !rescue::allows(&call) {
+            return reply;
+        }
+        let (shared, decision, mut at) = (Arc::clone(self), Arc::new(decision), by as usize);
+        let next = move |call: Call, error: &Error| -> Option<BoxFuture<'static, Result<Reply>>> {
+            let from = decision.candidates.get(at)?;
+            at += 1;
+            let to = decision.candidates.get(at).filter(|_| !shared.is_late(&call))?.clone();
+            shared.tell(from, &to, error);
+            let instead_of = Some((from.agent.clone(), error.kind()));
+            let (shared, decision, fallbacks) = (Arc::clone(&shared), Arc::clone(&decision), at as u32);
+            Some(Box::pin(async move { shared.ask(&call, &decision, &to, fallbacks, instead_of).await }))
+        };
+        rescue::rescued(call, reply, Box::new(next))
     }
 
     /// Asks one candidate.

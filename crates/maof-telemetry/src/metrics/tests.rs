@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use maof_core::{Operation, RunId, Unit, Usage};
+use maof_core::{Operation, Origin, RunId, Unit, Usage};
 
 use super::*;
 
@@ -100,6 +100,10 @@ fn tell_everything(metrics: &Metrics) {
         Signal::Shed,
         Signal::ConcurrencyLimit { limit: 5 },
         Signal::Joined,
+        Signal::CallFailed { error: ErrorKind::Unavailable, origin: Origin::Provider },
+        Signal::Escalated { run, step: "s", error: ErrorKind::Internal, origin: Origin::Maof },
+        Signal::Cache(maof_core::CacheStatus::Miss),
+        Signal::CacheSize { bytes: 7 },
         Signal::Hedged { from: &e, to: &e },
         Signal::HoldRefused { account: "x" },
         Signal::Run { run, task_type: &t, state: RunState::Failed, age },
@@ -118,6 +122,10 @@ fn every_metric_has_the_kind_labels_and_help_that_are_documented() {
         "maof_limited_total{endpoint=\"e\",limit=\"bulkhead\"} 1",
         "maof_agent_available{agent=\"a\"} 0",
         "maof_concurrency_limit 5",
+        "maof_cache_total{result=\"miss\"} 1",
+        "maof_cache_bytes 7",
+        "maof_failures_total{category=\"NETWORK\",severity=\"high\"} 1",
+        "maof_escalations_total{severity=\"critical\"} 1",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

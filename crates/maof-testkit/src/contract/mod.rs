@@ -7,6 +7,7 @@
 //! The expression gives a fresh store, and whatever must live as long as it (a temporary folder).
 
 pub mod audit;
+pub mod cache;
 pub mod journal;
 pub mod ledger;
 
@@ -96,6 +97,23 @@ macro_rules! audit_contract {
                 a_trail_shows_its_tenant_only,
                 the_order_is_that_of_noting,
                 many_note_side_by_side_and_nothing_is_lost,
+            ]
+        );
+    };
+}
+
+/// The cache's suite.
+#[macro_export]
+macro_rules! cache_contract {
+    ($make:expr) => {
+        $crate::contract!(
+            cache,
+            $make,
+            [
+                what_is_kept_is_found_until_its_time_is_over,
+                nothing_is_given_to_another_tenant,
+                what_is_forgotten_is_found_no_more,
+                what_was_asked_before_all_was_forgotten_is_not_kept,
             ]
         );
     };

@@ -30,6 +30,9 @@ impl Config {
         self.store.validate().map_err(in_section("store"))?;
         self.engine.validate().map_err(in_section("engine"))?;
         self.resilience.validate().map_err(in_section("resilience"))?;
+        if let Some(cache) = &self.cache {
+            cache.validate().map_err(in_section("cache"))?;
+        }
         self.structured.validate().map_err(in_section("structured"))?;
         self.log.validate().map_err(in_section("log"))?;
         for name in self.resilience.providers.keys() {
@@ -160,6 +163,8 @@ impl Config {
                 let declared = [(agent.name.clone(), output.clone())];
                 Outputs::new(&self.structured, declared).map_err(|e| inside(e, &format!("agents[{i}]")))?;
             }
+            maof_engine::check_recoveries(&agent.recovery)
+                .map_err(|e| inside(e, &format!("agents[{i}].recovery")))?;
             for endpoint in &agent.endpoints {
                 if !self.endpoints.iter().any(|e| e.name == *endpoint) {
                     let known = self.endpoints.iter().map(|e| e.name.as_str());

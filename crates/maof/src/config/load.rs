@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use maof_core::{Error, Result};
-use maof_engine::WorkflowSpec;
+use maof_engine::{StepSpec, WorkflowSpec};
 
 use super::{AgentConfig, Config, EndpointConfig};
 use crate::{input, yaml};
@@ -60,6 +60,21 @@ impl Config {
     pub fn read_workflows(&self) -> Result<Vec<WorkflowSpec>> {
         self.workflows.iter().map(|path| input::read_workflow(path)).collect()
     }
+
+    /// The workflow with what is configured of its agents' failures, where it says nothing of them itself: a run keeps
+    /// to what held when it was accepted.
+    pub(crate) fn with_recoveries(&self, mut spec: WorkflowSpec) -> WorkflowSpec {
+        for agent in self.agents.iter().filter(|agent| !agent.recovery.is_empty()) {
+            let asks = |step: &StepSpec| {
+                let named = step.agent.iter().chain(&step.parallel).chain(&step.on_error.fallback);
+                named.into_iter().any(|name| *name == agent.name)
+            };
+            if spec.steps.iter().any(asks) {
+                spec.recovery.entry(agent.name.clone()).or_insert_with(|| agent.recovery.clone());
+            }
+        }
+        spec
+    }
 }
 
 /// An agent that asks just this endpoint.
@@ -73,6 +88,7 @@ fn agent_of(endpoint: &EndpointConfig) -> AgentConfig {
         capabilities,
         instructions: None,
         output: None,
+        recovery: Default::default(),
     }
 }
 

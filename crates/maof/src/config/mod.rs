@@ -28,6 +28,9 @@ pub struct Config {
     pub engine: maof_engine::Config,
     /// How calls survive failure.
     pub resilience: maof_resilience::Config,
+    /// Which answers are given again, and for how long; `{}` for the defaults. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<maof_cache::Config>,
     /// How answers are held against the JSON schema that was asked for.
     pub structured: maof_structured::Config,
     /// What is logged, and how.
@@ -192,6 +195,11 @@ pub struct AgentConfig {
     /// What its answers look like: a JSON schema, and where in them the fields are. Default: as they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<maof_structured::OutputConfig>,
+    /// What a run does about this agent's failures, by cause, where its step says nothing of them; as `on_error.recovery` of a
+    /// step. Default: none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub recovery: maof_engine::Recoveries,
 }
 
 impl Default for Config {
@@ -202,6 +210,7 @@ impl Default for Config {
             store: maof_store::Config::default(),
             engine: maof_engine::Config::default(),
             resilience: maof_resilience::Config::default(),
+            cache: None,
             structured: maof_structured::Config::default(),
             log: maof_telemetry::LogConfig::default(),
             providers: BTreeMap::new(),

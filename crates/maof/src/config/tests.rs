@@ -90,6 +90,45 @@ fn what_agents_declare_badly_is_named_and_what_nobody_can_be_told_is_warned_of()
 }
 
 #[test]
+fn the_cache_is_off_until_it_is_named_and_its_numbers_are_checked() {
+    assert_eq!(Config::parse("{}").unwrap().cache, None);
+    let check = |yaml: &str, field: Option<&str>| {
+        let wrong = Config::parse(yaml).and_then(|config| config.check()).err();
+        assert_eq!(wrong.as_ref().and_then(|e| e.field()), field, "{yaml}: {wrong:?}");
+    };
+    check("cache: {}", None);
+    check("cache: {when: always, ttl_seconds: 5}", None);
+    check("cache: {ttl_seconds: 0}", Some("cache.ttl_seconds"));
+    check("cache: {max_bytes: 100}", Some("cache.max_bytes"));
+}
+
+#[test]
+fn what_is_said_of_an_agents_failures_is_added_to_the_workflows_that_ask_it() {
+    let config = Config::parse(
+        "agents: [{name: lexicon, recovery: {timeout@tool: skip, NETWORK: RETRY}}, {name: bayes}]",
+    );
+    let config = config.unwrap().complete();
+    config.check().unwrap();
+    let spec = |step: &str| {
+        serde_saphyr::from_str::<maof_engine::WorkflowSpec>(&format!("{{name: w, steps: [{step}]}}"))
+    };
+    let said = |step: &str| config.with_recoveries(spec(step).unwrap()).recovery;
+    assert_eq!(said("{id: s, agent: lexicon}").values().map(|table| table.len()).collect::<Vec<_>>(), [2]);
+    assert_eq!(said("{id: s, parallel: [bayes, lexicon]}").len(), 1);
+    assert_eq!(said("{id: s, agent: bayes, on_error: {fallback: lexicon}}").len(), 1);
+    assert!(said("{id: s, agent: bayes}").is_empty());
+    let own = "{name: w, recovery: {lexicon: {conflict: skip}}, steps: [{id: s, agent: lexicon}]}";
+    let own = serde_saphyr::from_str(own).unwrap();
+    assert_eq!(
+        config.with_recoveries(own).recovery.values().map(|table| table.len()).collect::<Vec<_>>(),
+        [1]
+    );
+    let wrong =
+        Config::parse("agents: [{name: lexicon, recovery: {timeouts: skip}}]").and_then(|c| c.check());
+    assert_eq!(wrong.unwrap_err().field(), Some("agents[0].recovery.timeouts"));
+}
+
+#[test]
 fn what_is_shown_of_a_configuration_has_no_secret() {
     let service = "service: {url: \"http://h.example/p\", headers: {x-key: sk-secret1}, query: {k: sk-secret2}, body: \"{{ text }}\"}";
     let shown = parse(service).unwrap().masked();
