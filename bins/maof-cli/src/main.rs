@@ -85,7 +85,7 @@ async fn obey(cli: Cli) -> maof::Result<u8> {
         Command::Tasks(args) => commands::tasks::run(&cli.common, args).await,
         Command::Agents(args) => commands::agents::run(&cli.common, &args).await,
         Command::Config(args) => commands::config::run(&cli.common, args),
-        Command::Route(args) => commands::route::run(&cli.common, args),
+        Command::Route(args) => commands::route::run(&cli.common, args).await,
         Command::Serve(args) => commands::serve::run(&cli.common, args).await,
         Command::Completions { .. } => Ok(exit::SUCCESS),
     }

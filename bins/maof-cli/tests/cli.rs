@@ -261,6 +261,53 @@ fn a_trained_model_scores_and_chooses_for_prompts_it_has_not_seen() {
 }
 
 #[test]
+fn route_explains_whom_it_would_ask_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "\
+agents: [{name: quick, endpoints: [lexicon]}, {name: thorough, endpoints: [bayes]}]
+routing:
+  strategy: {filter: [tags], rank: [complexity]}
+  default_agents: [quick, thorough]
+  tiers: [{up_to: 0.3, agents: [quick]}, {agents: [thorough]}]
+  tags: [{tag: team, is: finance, agents: [thorough]}]
+";
+    std::fs::write(dir.path().join("maof.yaml"), config).unwrap();
+    let say = |args: &[&str], input: &str| {
+        let output = run_with(dir.path(), &[&["route", "explain"], args].concat(), input);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let order = |args: &[&str], input: &str| {
+        let said: Value = serde_json::from_str(&say(&[args, &["--json"]].concat(), input)).unwrap();
+        let agent = |one: &Value| one["agent"].as_str().unwrap().to_owned();
+        said["candidates"].as_array().unwrap().iter().map(agent).collect::<Vec<_>>()
+    };
+    let task = ["--task-type", "any"];
+    assert_eq!(order(&task, "hi"), ["quick", "thorough"]);
+    assert_eq!(order(&task, &"why? explain, prove, compare. ".repeat(2_000)), ["thorough", "quick"]);
+    assert_eq!(order(&["--task-type", "any", "--tag", "team=finance"], "hi"), ["thorough"]);
+    assert_eq!(order(&["--model", "bayes"], "hi"), ["bayes"]);
+    let said = say(&["--task-type", "any", "--tag", "team=finance"], "hi");
+    for part in [
+        "strategy composed: nobody is named",
+        "1. thorough at bayes  complexity 1",
+        "not quick at lexicon: tags",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let wrong = |args: &[&str], parts: &[&str]| check(&[("maof.yaml", config)], args, 2, parts);
+    wrong(&["route", "explain"], &["--task-type"]);
+    wrong(&["route", "explain", "--model", "x", "--tag", "y"], &["KEY=VALUE"]);
+    let bad = config.replace("up_to: 0.3", "up_to: 3");
+    check(
+        &[("maof.yaml", &bad)],
+        &["route", "explain", "--task-type", "any"],
+        2,
+        &["routing.tiers[0].up_to"],
+    );
+}
+
+#[test]
 fn bad_input_to_route_is_told_by_file_line_and_field() {
     let train = ["route", "train", "o.jsonl", "--model", "m"];
     let good = outcomes();

@@ -94,9 +94,11 @@ where
         Box::pin(async move {
             let agent = call.chosen.as_ref().map_or(&shared.card.name, |c| &c.agent).clone();
             let key = call.hold_key();
+            // Made before the hold: however far this future comes, what is held beside the call's own hold is given back.
+            let own = call.beside.then(|| Own { ledger: Arc::clone(&shared.ledger), key: Arc::clone(&key) });
             shared.hold(&key, &call, &agent).await?;
             // Made before the request: whatever happens to this future, it is written down once.
-            let mut open = Open::new(Arc::clone(&shared), key, call.clone(), agent);
+            let mut open = Open::new(Arc::clone(&shared), key, own, call.clone(), agent);
             match inner.call(call).await {
                 Ok(mut reply) => {
                     reply.guard(Box::new(open));
@@ -160,12 +162,26 @@ struct Open {
     since: Instant,
     /// Whether it is written down, or need not be.
     closed: bool,
+    /// Dropped after the attempt was charged.
+    _own: Option<Own>,
+}
+
+/// A hold of one attempt alone, which nobody else gives back.
+struct Own {
+    ledger: Arc<dyn Ledger>,
+    key: Arc<str>,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.ledger.close(&self.key);
+    }
 }
 
 impl Open {
-    fn new(shared: Arc<Shared>, key: Arc<str>, call: Call, agent: Name) -> Self {
+    fn new(shared: Arc<Shared>, key: Arc<str>, own: Option<Own>, call: Call, agent: Name) -> Self {
         let (began, since) = (shared.clock.now(), shared.clock.instant());
-        Open { shared, key, call, agent, began, since, closed: false }
+        Open { shared, key, call, agent, began, since, closed: false, _own: own }
     }
 
     fn estimate(&self, output: u64) -> Usage {

@@ -13,6 +13,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -122,6 +123,17 @@ pub struct Provenance {
     pub task_type: Option<Name>,
     /// The caller's own id of its request: short, and of letters, digits and plain signs.
     pub request: Option<Arc<str>>,
+    /// The session that it belongs to, as the caller names it.
+    pub session: Option<Arc<str>>,
+    /// What else the caller says of it, for rules of routing.
+    pub tags: Option<Arc<BTreeMap<Name, Name>>>,
+}
+
+impl Provenance {
+    /// What the caller says under this tag.
+    pub fn tag(&self, tag: &str) -> Option<&Name> {
+        self.tags.as_ref()?.get(tag)
+    }
 }
 
 /// One question on its way through the stack. Cheap to clone: a retry copies pointers.
@@ -149,6 +161,8 @@ pub struct Call {
     pub turn: u32,
     /// How long endpoints have been waited for; one for all copies of the call.
     pub waits: Arc<Waits>,
+    /// Whether it is made beside another one of the same call, as a hedge; set by the router.
+    pub beside: bool,
     /// The question.
     pub body: Body,
 }
@@ -168,6 +182,7 @@ impl Call {
             attempt: 1,
             turn: 1,
             waits: Arc::default(),
+            beside: false,
             body,
         }
     }
@@ -194,11 +209,14 @@ impl Call {
         })
     }
 
-    /// The key of this call's hold: the effect where there is one, else the call's id.
+    /// The key of this call's hold: the effect where there is one, else the call's id. What is made beside another one has
+    /// a hold of its own, since both may be billed.
     pub fn hold_key(&self) -> Arc<str> {
-        match &self.provenance.effect {
-            Some(effect) => Arc::clone(effect),
-            None => self.id.to_string().into(),
+        match (&self.provenance.effect, self.beside) {
+            (Some(effect), false) => Arc::clone(effect),
+            (Some(effect), true) => format!("{effect}/beside").into(),
+            (None, false) => self.id.to_string().into(),
+            (None, true) => format!("{}/beside", self.id).into(),
         }
     }
 }

@@ -58,7 +58,7 @@ pub use principal::{Grant, Principal, Role, Secret};
 pub use reply::{
     Answer, Conformity, End, Ends, Events, Guard, Guarded, Head, Outcome, Parts, Reply, ReplyStream, Response,
 };
-pub use route::{Candidate, Decision, Route};
+pub use route::{Candidate, Decision, LeftOut, Observed, Route, Why};
 pub use signal::{CircuitState, Limit, Observe, Signal, Silent};
 pub use usage::{Unit, Usage};
 pub use waits::Waits;

@@ -38,6 +38,8 @@ use crate::money::Money;
 use crate::usage::Usage;
 use crate::waits::Waits;
 
+mod held;
+
 /// A typed answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

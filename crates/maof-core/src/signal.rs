@@ -9,6 +9,7 @@ use crate::error::{ErrorKind, Origin};
 use crate::ids::{Name, RunId};
 use crate::journal::RunState;
 use crate::money::Money;
+use crate::route::Decision;
 use crate::usage::Usage;
 
 /// The states of a circuit breaker.
@@ -109,6 +110,11 @@ pub enum Signal<'a> {
         endpoint: &'a Name,
         /// Why.
         error: ErrorKind,
+    },
+    /// The router decided whom to ask.
+    Routed {
+        /// Whom, and why.
+        decision: &'a Decision,
     },
     /// The next candidate is asked.
     FellBack {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::overrides::Override;
-use crate::{bulkhead, circuit_breaker, load_shed, rate_limit, retry, single_flight, timeout};
+use crate::{bulkhead, circuit_breaker, hedge, load_shed, rate_limit, retry, single_flight, timeout};
 
 /// How calls survive failure. Every endpoint has its own of what protects an endpoint; what is off costs nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,9 @@ pub struct Config {
     /// How many calls may be under way at once. Default: as many as go on being answered as fast as few are;
     /// `null` for no limit.
     pub load_shed: Option<load_shed::Config>,
+    /// When to ask a second endpoint beside a slow one. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<hedge::Config>,
     /// Which calls that are under way at the same time are made once. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub single_flight: Option<single_flight::Config>,
@@ -81,6 +84,7 @@ impl Default for Config {
             rate_limit: None,
             bulkhead: None,
             load_shed: Some(load_shed::Config::default()),
+            hedge: None,
             single_flight: None,
             after_first_byte: AfterFirstByte::Error,
             providers: BTreeMap::new(),
@@ -128,6 +132,7 @@ impl Config {
         self.every_endpoint().validate(self.timeout.total_ms)?;
         each(&self.retry_budget, "retry_budget", retry::BudgetConfig::validate)?;
         each(&self.load_shed, "load_shed", load_shed::Config::validate)?;
+        each(&self.hedge, "hedge", hedge::Config::validate)?;
         for provider in self.providers.keys() {
             self.endpoint(provider, None).map_err(|e| inside(&format!("providers.{provider}"), e))?;
         }
@@ -208,6 +213,8 @@ mod tests {
         check(r#"{"load_shed":{"min_calls":0}}"#, Err("load_shed.min_calls"));
         check(r#"{"load_shed":{"max_calls":1}}"#, Err("load_shed.max_calls"));
         check(r#"{"load_shed":{"tolerance":0.9}}"#, Err("load_shed.tolerance"));
+        check(r#"{"hedge":{"percent":51}}"#, Err("hedge.percent"));
+        check(r#"{"hedge":{"least_ms":0}}"#, Err("hedge.least_ms"));
     }
 
     #[test]

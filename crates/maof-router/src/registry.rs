@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use maof_core::{Error, Name, Operation, Result};
+use maof_core::{Card, Error, Name, Operation, Result, Tariff};
 
 use crate::config::no_duplicates;
 
@@ -46,18 +46,41 @@ impl Agent {
     }
 }
 
+/// What is known of an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// What it answers.
+    pub operations: Vec<Operation>,
+    /// What it charges. Default: nothing.
+    pub tariff: Tariff,
+    /// The most input tokens it takes; none where that is not known.
+    pub context: Option<u64>,
+}
+
+impl From<Vec<Operation>> for Offer {
+    fn from(operations: Vec<Operation>) -> Self {
+        Offer { operations, ..Offer::default() }
+    }
+}
+
+impl From<&Card> for Offer {
+    fn from(card: &Card) -> Self {
+        Offer { operations: card.operations.clone(), tariff: card.tariff, context: card.context }
+    }
+}
+
 /// All agents and endpoints. Whatever it names exists.
 #[derive(Clone, Debug)]
 pub struct Registry {
     agents: Vec<Agent>,
     by_name: HashMap<Name, usize>,
     by_capability: HashMap<Name, Vec<usize>>,
-    offers: HashMap<Name, Vec<Operation>>,
+    offers: HashMap<Name, Offer>,
     aliases: HashMap<Name, Name>,
 }
 
 impl Registry {
-    /// A registry of these agents, in order of preference. `offers` says what each endpoint answers;
+    /// A registry of these agents, in order of preference. `offers` says what each endpoint is;
     /// `aliases` gives endpoints further names, such as `provider/model`. Where a name is used twice, an
     /// agent's goes before an endpoint's, and an endpoint's before an alias.
     ///
@@ -66,9 +89,11 @@ impl Registry {
     /// appears twice.
     pub fn new(
         agents: Vec<Agent>,
-        offers: HashMap<Name, Vec<Operation>>,
+        offers: HashMap<Name, impl Into<Offer>>,
         aliases: HashMap<Name, Name>,
     ) -> Result<Self> {
+        let offers: HashMap<Name, Offer> =
+            offers.into_iter().map(|(name, offer)| (name, offer.into())).collect();
         let mut by_name = HashMap::with_capacity(agents.len());
         let mut by_capability: HashMap<Name, Vec<usize>> = HashMap::new();
         for (at, agent) in agents.iter().enumerate() {
@@ -114,12 +139,27 @@ impl Registry {
 
     /// Whether the endpoint of this name answers this.
     pub fn offers(&self, endpoint: &Name, operation: Operation) -> bool {
-        self.offers.get(endpoint).is_some_and(|operations| operations.contains(&operation))
+        self.offers.get(endpoint).is_some_and(|offer| offer.operations.contains(&operation))
+    }
+
+    /// Every endpoint, and what is known of it.
+    pub(crate) fn all_offers(&self) -> &HashMap<Name, Offer> {
+        &self.offers
+    }
+
+    /// Every further name of an endpoint, and the endpoint's own.
+    pub(crate) fn aliases(&self) -> &HashMap<Name, Name> {
+        &self.aliases
+    }
+
+    /// Everything that somebody can do.
+    pub(crate) fn capabilities(&self) -> impl Iterator<Item = &Name> {
+        self.by_capability.keys()
     }
 }
 
 /// Checks one agent by itself.
-fn check(agent: &Agent, offers: &HashMap<Name, Vec<Operation>>) -> Result<()> {
+fn check(agent: &Agent, offers: &HashMap<Name, Offer>) -> Result<()> {
     let field = |field: &str| format!("agents.{}.{field}", agent.name);
     if agent.endpoints.is_empty() {
         let why = "an agent needs at least one endpoint to answer for it";

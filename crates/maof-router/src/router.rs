@@ -1,171 +1,403 @@
 //! The router: turns a call's target into candidates, best first.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use maof_core::{
-    Call, Candidate, Decision, DecisionId, End, Error, Grant, Ids, Name, Operation, Result, Route, Target,
+    Call, Candidate, Classify as _, Clock, Decision, DecisionId, Error, Ids, Name, Observe, Observed,
+    Outcome, Random, Result, Route, Signal, Target, Why,
 };
 
-use crate::config::{Config, Strategy};
-use crate::registry::{Agent, Registry};
+use crate::choose::{Draft, Drawing, Equal, Sieve, field, rank, sift, spread};
+use crate::config::{Config, Rank, Spread, Stages, Teacher};
+use crate::learned::bandit::{Feedback, thompson};
+use crate::learned::{Model, Seen};
+use crate::learner::{Bandit, Heads, Memo, Memory};
+use crate::pool::{Pool, Pooling, Snapshot};
+use crate::prompt;
+use crate::pulse::Pulse;
+use crate::registry::Registry;
 
-/// Chooses by configuration alone: the same call always has the same candidates.
-#[derive(Debug)]
+/// What a router asks of the world.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Gives the decisions' ids.
+    pub ids: Arc<dyn Ids>,
+    /// Tells the time, for how quick everybody is.
+    pub clock: Arc<dyn Clock>,
+    /// Draws.
+    pub random: Arc<dyn Random>,
+    /// What this node is called among those that share what they learned; no two may have one name.
+    pub node: Name,
+}
+
+/// Chooses as configured; see the [crate](crate).
 pub struct Router {
-    registry: Registry,
     config: Config,
-    ids: Arc<dyn Ids>,
+    stages: Stages,
+    /// The names of what gives scores.
+    told: Arc<[&'static str]>,
+    snapshot: RwLock<Arc<Snapshot>>,
+    bandit: Option<Bandit>,
+    heads: Option<Heads>,
+    memory: Option<Memory>,
+    ports: Ports,
+    began: Instant,
 }
 
 impl Router {
-    /// A router over these agents and endpoints; `ids` gives the decisions' ids.
+    /// A router over these agents and endpoints. `model` is what `config.learned.model` names, read by whoever reads files;
+    /// it is needed for the rank `learned` only.
     ///
     /// # Errors
-    /// `invalid_request` naming the field of `config` that is wrong or names an agent that does not exist.
-    pub fn new(registry: Registry, config: &Config, ids: Arc<dyn Ids>) -> Result<Self> {
+    /// `invalid_request` naming the field of `config` that is wrong, names somebody who does not exist, or misses the
+    /// model.
+    pub fn new(registry: Registry, config: &Config, model: Option<Model>, ports: Ports) -> Result<Self> {
         config.validate()?;
-        for (field, agent) in config.agents_named() {
-            if registry.agent(agent).is_none() {
-                return Err(Error::invalid_request(format!("no agent is called `{agent}`")).param(field));
-            }
+        check_names(&registry, config)?;
+        let stages = config.strategy.stages();
+        let learned = stages.rank.contains(&Rank::Learned);
+        let model = model.filter(|_| learned);
+        if learned {
+            check_model(&registry, model.as_ref())?;
         }
-        Ok(Router { registry, config: config.clone(), ids })
+        let drawn = stages.spread == Spread::Thompson;
+        let bandit = drawn.then(|| Bandit::new(&config.thompson, ports.node.clone())).transpose()?;
+        let pulses = registry.all_offers().keys().map(|name| (name.clone(), Arc::default())).collect();
+        let pooling =
+            Pooling { registry: &registry, config, stages: &stages, model: model.as_ref(), pulses: &pulses };
+        let snapshot = pooling.snapshot(Arc::new(registry.clone()));
+        let ranks = stages.rank.iter().map(|rank| rank.as_str());
+        let last = Some(stages.spread.as_str()).filter(|_| stages.spread != Spread::None);
+        Ok(Router {
+            told: ranks.chain(last).collect(),
+            snapshot: RwLock::new(Arc::new(snapshot)),
+            memory: (bandit.is_some() || model.is_some()).then(Memory::new),
+            heads: model.map(|model| Heads::new(&config.learned, model)),
+            bandit,
+            config: config.clone(),
+            stages,
+            began: ports.clock.instant(),
+            ports,
+        })
     }
 
     /// What is known of agents and endpoints.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.snapshot().registry)
     }
 
-    /// Everybody who answers `target`, whoever asks, and why; never nobody.
-    fn find(&self, target: &Target) -> Result<(Vec<Candidate>, String)> {
-        match target {
-            Target::Name(name) => self.named(name),
-            Target::TaskType(task_type) => self.mapped(task_type),
-            Target::Capability(capability) => {
-                let able: Vec<_> = self.registry.capable(capability).flat_map(candidates).collect();
-                if able.is_empty() {
-                    let why = format!(
-                        "no agent can do `{capability}`; GET /agents or `maof agents` lists what they can"
-                    );
-                    return Err(Error::not_found(why).param("capability"));
+    /// Takes other agents and endpoints from now on; decisions that are made keep those they were made on. What is known
+    /// of endpoints that stay is kept, and those that come warm up.
+    ///
+    /// # Errors
+    /// As [`Router::new`]; then everything stays as it is.
+    pub fn replace(&self, registry: Registry) -> Result<()> {
+        check_names(&registry, &self.config)?;
+        let model = self.heads.as_ref().map(Heads::model);
+        if model.is_some() {
+            check_model(&registry, model.as_ref())?;
+        }
+        let now = self.now();
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let pulse = |name: &Name| {
+            let known = snapshot.pulses.get(name).map(Arc::clone);
+            (name.clone(), known.unwrap_or_else(|| Arc::new(Pulse::fresh(now))))
+        };
+        let pulses: HashMap<Name, Arc<Pulse>> = registry.all_offers().keys().map(pulse).collect();
+        let (config, stages) = (&self.config, &self.stages);
+        let pooling = Pooling { registry: &registry, config, stages, model: model.as_ref(), pulses: &pulses };
+        *snapshot = Arc::new(pooling.snapshot(Arc::new(registry.clone())));
+        Ok(())
+    }
+
+    /// Gives an endpoint nothing new from now on, whatever else there is; or again, and lets it warm up.
+    ///
+    /// # Errors
+    /// `not_found` naming `endpoint`.
+    pub fn drain(&self, endpoint: &Name, drained: bool) -> Result<()> {
+        self.pulse(endpoint)?.drain(drained, self.now());
+        Ok(())
+    }
+
+    /// Takes in what a probe found. An endpoint that is not well is asked after all others.
+    ///
+    /// # Errors
+    /// `not_found` naming `endpoint`.
+    pub fn probed(&self, endpoint: &Name, well: bool) -> Result<()> {
+        self.pulse(endpoint)?.probe(well, self.now());
+        Ok(())
+    }
+
+    /// How many calls an endpoint has under way.
+    ///
+    /// # Errors
+    /// `not_found` naming `endpoint`.
+    pub fn in_flight(&self, endpoint: &Name) -> Result<u32> {
+        Ok(self.pulse(endpoint)?.in_flight())
+    }
+
+    /// What Thompson sampling learned here and elsewhere, to be stored or sent; none under another spread.
+    pub fn learned_state(&self) -> Option<thompson::State> {
+        self.bandit.as_ref().map(Bandit::state)
+    }
+
+    /// Takes over what another node learned, or this one before it was started again. The order of merging, and how
+    /// often, changes nothing.
+    ///
+    /// # Errors
+    /// `invalid_request` naming `state`, of another version or damaged, or `strategy` where it learns nothing of the kind;
+    /// then everything stays as it is.
+    pub fn merge_state(&self, state: &thompson::State) -> Result<()> {
+        match &self.bandit {
+            Some(bandit) => bandit.merge(state),
+            None => Err(learns_nothing(self.config.strategy.as_str())),
+        }
+    }
+
+    /// The model as it is now, with what feedback taught it; none without the rank `learned`.
+    pub fn learned_model(&self) -> Option<Model> {
+        self.heads.as_ref().map(Heads::model)
+    }
+
+    /// Agents and endpoints as they are now; read for less than a microsecond, and never across an await.
+    fn snapshot(&self) -> RwLockReadGuard<'_, Arc<Snapshot>> {
+        self.snapshot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pulse(&self, endpoint: &Name) -> Result<Arc<Pulse>> {
+        let unknown = || Error::not_found(format!("no endpoint is called `{endpoint}`")).param("endpoint");
+        self.snapshot().pulses.get(endpoint).map(Arc::clone).ok_or_else(unknown)
+    }
+
+    /// Milliseconds since the router was made.
+    fn now(&self) -> u64 {
+        self.ports.clock.instant().saturating_duration_since(self.began).as_millis() as u64
+    }
+
+    /// Everybody who answers `target`, whoever asks.
+    fn find(&self, target: &Target) -> Result<Arc<Pool>> {
+        let snapshot = self.snapshot();
+        let found = match target {
+            Target::Name(name) => snapshot.agents.get(name).or_else(|| snapshot.endpoints.get(name)),
+            Target::Capability(capability) => snapshot.capabilities.get(capability),
+            Target::TaskType(task_type) => snapshot.tasks.get(task_type).or(snapshot.default.as_ref()),
+        };
+        found.map(Arc::clone).ok_or_else(|| unknown(target))
+    }
+
+    fn sieve(&self, now: Option<u64>) -> Sieve<'_> {
+        Sieve { config: &self.config, filters: &self.stages.filter, stages: self.told.len(), now }
+    }
+
+    /// Ranks, and tells what a model has seen of the prompt on the way.
+    fn rank(&self, draft: &mut Draft<'_>, call: &Call, now: u64) -> Option<Seen> {
+        let decay = self.config.decay_ms;
+        let mut seen = None;
+        for (stage, by) in self.stages.rank.iter().enumerate() {
+            match by {
+                Rank::Priority => rank(draft, stage, Equal::Least, |seat| f32::from(seat.agent_place)),
+                Rank::Cheapest => {
+                    let tokens = prompt::tokens(&call.body);
+                    rank(draft, stage, Equal::Least, |seat| seat.cost(tokens));
                 }
-                Ok((able, format!("these agents can do `{capability}`, in the configured order")))
+                Rank::Latency => rank(draft, stage, Equal::Nearly, |seat| seat.pulse.pace(now, decay)),
+                Rank::Performance => {
+                    rank(draft, stage, Equal::Nearly, |seat| seat.pulse.performance(now, decay));
+                }
+                Rank::Complexity => {
+                    let difficulty = prompt::difficulty(&call.body);
+                    let distance = |seat: &crate::pool::Seat| self.tiers_off(seat.tier, difficulty);
+                    rank(draft, stage, Equal::Least, distance);
+                }
+                Rank::Learned => {
+                    let Some(heads) = &self.heads else { continue };
+                    let (utilities, prompt) = heads.utilities(&prompt::question(&call.body));
+                    let utility = |arm: usize| utilities.get(arm).copied();
+                    rank(draft, stage, Equal::Most, |seat| seat.arm.and_then(utility).unwrap_or(f32::NAN));
+                    seen = Some(prompt);
+                }
             }
         }
+        seen
     }
 
-    fn named(&self, name: &Name) -> Result<(Vec<Candidate>, String)> {
-        if let Some(agent) = self.registry.agent(name) {
-            return Ok((candidates(agent).collect(), format!("`{name}` is an agent")));
+    /// How far a tier is from the least that a prompt is not too difficult for: 0 for that one, 1, 2 … for those above it,
+    /// then those below it. No number outside all tiers.
+    fn tiers_off(&self, tier: Option<u16>, difficulty: f32) -> f32 {
+        let tiers = &self.config.tiers;
+        let fits = tiers.iter().position(|tier| difficulty <= tier.up_to).unwrap_or(tiers.len() - 1);
+        match tier.map(usize::from) {
+            None => f32::NAN,
+            Some(tier) if tier >= fits => (tier - fits) as f32,
+            Some(tier) => (tiers.len() - tier) as f32,
         }
-        let Some(endpoint) = self.registry.endpoint(name) else {
-            let why = format!(
-                "no agent, endpoint or model is called `{name}`; GET /agents or `maof agents` lists them"
-            );
-            return Err(Error::not_found(why).param("model").code("model_not_found"));
-        };
-        // An endpoint that is asked by name answers as an agent of its own, so that grants cover it too.
-        let itself = Candidate { agent: endpoint.clone(), endpoint: endpoint.clone(), instructions: None };
-        Ok((vec![itself], format!("`{name}` names the endpoint `{endpoint}`")))
-    }
-
-    fn mapped(&self, task_type: &Name) -> Result<(Vec<Candidate>, String)> {
-        let strategy = self.config.strategy;
-        if strategy == Strategy::Capability {
-            let able: Vec<_> = self.registry.capable(task_type).flat_map(candidates).collect();
-            if !able.is_empty() {
-                return Ok((able, format!("strategy capability: these agents can do `{task_type}`")));
-            }
-        }
-        let strategy = strategy.as_str();
-        let (agents, why) = match self.config.agent_map.get(task_type) {
-            Some(agents) => {
-                (agents, format!("strategy {strategy}: the agent map names them for `{task_type}`"))
-            }
-            None => (
-                &self.config.default_agents,
-                format!(
-                    "strategy {strategy}: nobody is named for `{task_type}`, so the default agents answer"
-                ),
-            ),
-        };
-        let agents = agents.iter().filter_map(|agent| self.registry.agent(agent));
-        let found: Vec<_> = agents.flat_map(candidates).collect();
-        if found.is_empty() {
-            let why = format!(
-                "no agent is configured for the task type `{task_type}`; \
-                 add it to `routing.agent_map`, or set `routing.default_agents`"
-            );
-            return Err(Error::not_found(why).param("task_type"));
-        }
-        Ok((found, why))
-    }
-
-    /// Those who may answer this caller, each endpoint once: to ask one again under another agent's name
-    /// would only repeat its failure.
-    fn permitted(
-        &self,
-        found: Vec<Candidate>,
-        target: &Target,
-        grant: &Grant,
-        operation: Operation,
-    ) -> Result<Vec<Candidate>> {
-        let mut permitted: Vec<Candidate> = Vec::with_capacity(found.len());
-        let mut allowed = false;
-        for candidate in found.into_iter().filter(|candidate| grant.allows(candidate.agent.as_str())) {
-            allowed = true;
-            let twice = permitted.iter().any(|earlier| earlier.endpoint == candidate.endpoint);
-            if !twice && self.registry.offers(&candidate.endpoint, operation) {
-                permitted.push(candidate);
-            }
-        }
-        if !allowed {
-            let why = format!("you may use none of the agents that answer {target}; ask for a grant of one");
-            return Err(Error::permission_denied(why).param(field(target)));
-        }
-        if permitted.is_empty() {
-            let why = match operation {
-                Operation::Chat => format!("no endpoint of {target} answers conversations (`chat`)"),
-                Operation::Embed => format!("no endpoint of {target} embeds texts (`embed`)"),
-                Operation::Image => format!("no endpoint of {target} makes pictures (`image`)"),
-                Operation::Transcribe => format!("no endpoint of {target} writes down sound (`transcribe`)"),
-                Operation::Speech => format!("no endpoint of {target} speaks (`speech`)"),
-                Operation::CountTokens => format!("no endpoint of {target} counts tokens (`count_tokens`)"),
-            };
-            return Err(Error::invalid_request(why).param(field(target)));
-        }
-        Ok(permitted)
     }
 }
 
 impl Route for Router {
+    fn candidates(&self, call: &Call) -> Result<Vec<Candidate>> {
+        let pool = self.find(&call.target)?;
+        let draft = sift(&pool, call, &self.sieve(None))?;
+        let each = draft.places().filter_map(|at| pool.candidates.get(usize::from(at)));
+        Ok(each.cloned().collect())
+    }
+
     fn decide(&self, call: &Call) -> Result<Decision> {
-        let (found, why) = self.find(&call.target)?;
-        let candidates = self.permitted(found, &call.target, &call.principal.grant, call.operation())?;
-        Ok(Decision { id: DecisionId::from_uuid(self.ids.next()), candidates, why })
+        let pool = self.find(&call.target)?;
+        let now = self.now();
+        let mut draft = sift(&pool, call, &self.sieve(Some(now)))?;
+        let seen = self.rank(&mut draft, call, now);
+        let (config, random) = (&self.config, &*self.ports.random);
+        let drawing = Drawing { config, call, random, now, bandit: self.bandit.as_ref() };
+        let propensity = spread(&mut draft, self.stages.rank.len(), self.stages.spread, &drawing);
+        let (order, scores, left_out) = draft.finish();
+        let id = DecisionId::from_uuid(self.ports.ids.next());
+        if let Some(memory) = &self.memory {
+            let place = order.first().copied().unwrap_or_default();
+            let (tenant, pool) = (call.principal.tenant.clone(), Arc::clone(&pool));
+            memory.remember(id, Memo { tenant, pool, place, seen, settled: false });
+        }
+        let why = Why {
+            strategy: self.config.strategy.as_str(),
+            found: Some(Arc::clone(&pool.found)),
+            stages: Arc::clone(&self.told),
+            scores,
+            left_out,
+        };
+        Ok(Decision { id, pool: Arc::clone(&pool.candidates), order, propensity, why })
     }
 
-    /// Learns nothing: the configured order stands.
-    fn observe(&self, _: DecisionId, _: &Name, _: &End) {}
-}
-
-/// An agent's endpoints, in its order.
-fn candidates(agent: &Agent) -> impl Iterator<Item = Candidate> {
-    agent.endpoints.iter().map(|endpoint| Candidate {
-        agent: agent.name.clone(),
-        endpoint: endpoint.clone(),
-        instructions: agent.instructions.clone(),
-    })
-}
-
-/// The field of a request that says the target.
-fn field(target: &Target) -> &'static str {
-    match target {
-        Target::Name(_) => "model",
-        Target::TaskType(_) => "task_type",
-        Target::Capability(_) => "capability",
+    fn asked(&self, endpoint: &Name) {
+        if let Ok(pulse) = self.pulse(endpoint) {
+            pulse.begin();
+        }
     }
+
+    fn observe(&self, observed: Observed<'_>) {
+        let Observed { decision, candidate, waited, end } = observed;
+        // A fault of the caller's, or a refusal of our own, tells nothing of the endpoint; neither does who left.
+        let good = match &end.outcome {
+            Outcome::Complete => Some(true),
+            Outcome::Failed(failure) => Error::from(failure.clone()).is_fault().then_some(false),
+            Outcome::Dropped => None,
+        };
+        if let Ok(pulse) = self.pulse(&candidate.endpoint) {
+            let (now, decay) = (self.now(), self.config.decay_ms);
+            pulse.end();
+            match good {
+                Some(true) => pulse.answered(waited, now, decay),
+                Some(false) => pulse.failed(waited, now, decay),
+                None => {}
+            }
+        }
+        let Some(memory) = &self.memory else { return };
+        let ended = memory.ended(decision, candidate, good == Some(true));
+        if let (Some(bandit), Some((pool, place)), Some(good), Teacher::Ends) =
+            (&self.bandit, ended, good, self.config.thompson.learn_from)
+        {
+            teach(bandit, &pool, place, f64::from(u8::from(good))).unwrap_or_else(|error| {
+                tracing::warn!(error.message = error.message(), "what an end taught was lost");
+            });
+        }
+    }
+
+    fn feedback(&self, tenant: &Name, decision: DecisionId, score: f64) -> Result<()> {
+        if !(0.0..=1.0).contains(&score) {
+            return Err(Error::invalid_request("`score` must be 0 to 1").param("score"));
+        }
+        let Some(memory) = &self.memory else { return Err(learns_nothing(self.config.strategy.as_str())) };
+        let (pool, place, seen) = match memory.settle(tenant, decision) {
+            Feedback::First(taught) => taught,
+            Feedback::Again => return Ok(()),
+            Feedback::Unknown => {
+                let why = format!("no decision {decision} is known; only the last ones are remembered");
+                return Err(Error::not_found(why).param("decision"));
+            }
+        };
+        if let Some(bandit) = &self.bandit {
+            teach(bandit, &pool, place, score)?;
+        }
+        if let (Some(heads), Some(seen)) = (&self.heads, &seen)
+            && let Some(arm) = pool.seat(place).and_then(|seat| seat.arm).and_then(|arm| heads.arm(arm))
+        {
+            heads.learn(seen, &arm, score as f32)?;
+        }
+        Ok(())
+    }
+}
+
+impl Observe for Router {
+    /// Hears of circuit breakers that open and close.
+    fn on(&self, signal: Signal<'_>) {
+        if let Signal::Circuit { endpoint, state } = signal
+            && let Ok(pulse) = self.pulse(endpoint)
+        {
+            pulse.circuit(state, self.now());
+        }
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+fn teach(bandit: &Bandit, pool: &Pool, place: u16, quality: f64) -> Result<()> {
+    pool.seat(place).map_or(Ok(()), |seat| bandit.learn(&pool.class, &seat.drawn_as, quality))
+}
+
+fn learns_nothing(strategy: &str) -> Error {
+    let why = format!(
+        "the strategy `{strategy}` learns nothing from this; set `routing.strategy` to `thompson` or `learned`"
+    );
+    Error::invalid_request(why).param("strategy")
+}
+
+/// Whoever the configuration names exists.
+fn check_names(registry: &Registry, config: &Config) -> Result<()> {
+    for (field, agent) in config.agents_named() {
+        if registry.agent(agent).is_none() {
+            return Err(Error::invalid_request(format!("no agent is called `{agent}`")).param(field));
+        }
+    }
+    config.validate_weights(registry.agents().iter().map(|agent| (&agent.name, &*agent.endpoints)))
+}
+
+/// The model is there, and is of somebody who exists.
+fn check_model(registry: &Registry, model: Option<&Model>) -> Result<()> {
+    let Some(model) = model else {
+        let why = "the model was not read; give its file, which `maof route train` wrote";
+        return Err(Error::invalid_request(why).param("learned.model"));
+    };
+    let known = |name: &Name| registry.agent(name).is_some() || registry.endpoint(name).is_some();
+    if model.arms().iter().any(|arm| known(&arm.name)) {
+        return Ok(());
+    }
+    let arms: Vec<&str> = model.arms().iter().map(|arm| arm.name.as_str()).collect();
+    let why = format!("none of the model's arms ({}) is an agent, an endpoint or an alias", arms.join(", "));
+    Err(Error::invalid_request(why).param("learned.model"))
+}
+
+/// The error of a target that nobody answers.
+fn unknown(target: &Target) -> Error {
+    let error = match target {
+        Target::Name(name) => Error::not_found(format!(
+            "no agent, endpoint or model is called `{name}`; GET /agents or `maof agents` lists them"
+        ))
+        .code("model_not_found"),
+        Target::TaskType(task_type) => Error::not_found(format!(
+            "no agent is configured for the task type `{task_type}`; \
+             add it to `routing.agent_map`, or set `routing.default_agents`"
+        )),
+        Target::Capability(capability) => Error::not_found(format!(
+            "no agent can do `{capability}`; GET /agents or `maof agents` lists what they can"
+        )),
+    };
+    error.param(field(target))
 }
 
 #[cfg(test)]

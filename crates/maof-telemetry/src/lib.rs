@@ -18,6 +18,7 @@ pub mod health;
 pub mod log;
 pub mod metrics;
 pub mod names;
+pub mod route;
 mod span;
 
 pub use health::{EndpointHealth, Health};

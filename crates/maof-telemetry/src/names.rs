@@ -111,6 +111,14 @@ pub mod attribute {
     pub const ENDPOINT: &str = "maof.endpoint";
     /// Which attempt it is, from 1.
     pub const ATTEMPT: &str = "maof.attempt";
+    /// The router's decision, for feedback.
+    pub const ROUTE_DECISION: &str = "maof.route.decision";
+    /// The strategy by which the router decided.
+    pub const ROUTE_STRATEGY: &str = "maof.route.strategy";
+    /// Who may answer, in order, with scores; and who may not, with the reason.
+    pub const ROUTE_ORDER: &str = "maof.route.order";
+    /// How probable it was that the first would be the first, where that is known.
+    pub const ROUTE_PROPENSITY: &str = "maof.route.propensity";
     /// What it cost, in nano-dollars.
     pub const COST: &str = "maof.cost.nanos";
 }

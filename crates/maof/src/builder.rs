@@ -122,7 +122,7 @@ impl Builder {
         let endpoints = self.all_endpoints((&tracker, &closing))?;
         let agents = self.agents();
         let registry = registry(&agents, &config, &endpoints)?;
-        let route = Arc::new(maof_router::Router::new(registry, &config.routing, Arc::clone(&self.ids))?);
+        let route = Arc::new(self.router(registry, &config)?);
 
         let stores = self.open_stores().await?;
         let endpoint_names: Vec<Name> = endpoints.iter().map(|e| e.card().name.clone()).collect();
@@ -132,7 +132,7 @@ impl Builder {
             workflows.iter().map(|w| w.name.clone()).chain(config.routing.task_types().cloned()).collect();
         let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
         let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
-        let observe: Arc<dyn Observe> = Arc::new(Fan::new(vec![metrics.clone() as _, health.clone() as _]));
+        let observe = observers(&metrics, &health, &route);
 
         let cache = config.cache.as_ref().map(|cache| kept_in(cache, &observe));
         let parts = stack::Parts {
@@ -192,6 +192,24 @@ impl Builder {
             maof.add_workflow(maof.compile(spec)?);
         }
         Ok(maof)
+    }
+
+    /// Who decides who answers.
+    fn router(&self, registry: maof_router::Registry, config: &Config) -> Result<maof_router::Router> {
+        let ports = maof_router::Ports {
+            ids: Arc::clone(&self.ids),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+            node: Name::new(&self.ids.next().to_string())?,
+        };
+        let model = config.read_model()?;
+        maof_router::Router::new(registry, &config.routing, model, ports).map_err(|e| match e.field() {
+            Some(field) => {
+                let field = format!("routing.{field}");
+                e.param(field)
+            }
+            None => e,
+        })
     }
 
     /// The endpoints that were added, and the configured ones.
@@ -271,6 +289,21 @@ fn kept_in(cache: &maof_cache::Config, observe: &Arc<dyn Observe>) -> Arc<dyn Ca
     Arc::new(MemoryCache::new(cache.max_bytes, Arc::clone(observe)))
 }
 
+/// Who is told what happens. The router, too, hears of circuit breakers that open and close.
+fn observers(
+    metrics: &Arc<Metrics>,
+    health: &Arc<Health>,
+    route: &Arc<maof_router::Router>,
+) -> Arc<dyn Observe> {
+    let in_spans = Arc::new(maof_telemetry::route::InSpans);
+    Arc::new(Fan::new(vec![
+        Arc::clone(metrics) as _,
+        Arc::clone(health) as _,
+        Arc::clone(route) as _,
+        in_spans,
+    ]))
+}
+
 /// The configured aliases; what stands for `provider/model` stands for the endpoint.
 fn aliases(config: &Config, endpoints: &[Arc<dyn Endpoint>]) -> BTreeMap<Name, Name> {
     let of = |model: &Name| {
@@ -311,7 +344,7 @@ fn registry(
     });
     maof_router::Registry::new(
         agents.collect(),
-        cards.map(|c| (c.name.clone(), c.operations.clone())).collect(),
+        cards.map(|c| (c.name.clone(), maof_router::Offer::from(c))).collect(),
         aliases.collect(),
     )
 }
@@ -361,7 +394,7 @@ fn card(endpoint: &EndpointConfig) -> Result<Card> {
         provider,
         model: endpoint.model.clone().unwrap_or_else(|| own.to_owned()).into(),
         operations: endpoint.operations.clone(),
-        tariff: endpoint.price.tariff()?,
+        tariff: endpoint.charges().tariff()?,
         context: endpoint.context,
         max_output: endpoint.max_output,
     })

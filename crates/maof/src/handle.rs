@@ -33,7 +33,7 @@ pub struct Maof {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) calls: CallService,
-    pub(crate) route: Arc<dyn Route>,
+    pub(crate) route: Arc<maof_router::Router>,
     pub(crate) engine: Engine,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -137,6 +137,11 @@ impl Maof {
         call
     }
 
+    /// Who decides who answers: what it would decide, feedback on what it decided, who is drained.
+    pub fn router(&self) -> &maof_router::Router {
+        &self.inner.route
+    }
+
     /// Makes a call: no run, no journal; the ledger's rows are written behind it.
     ///
     /// # Errors
@@ -227,7 +232,7 @@ impl Maof {
         // Refused now, not after it was accepted, if nobody answers tasks of this type.
         let body = Body::from(maof_core::ChatRequest::default());
         let target = Target::TaskType(task_type.clone());
-        self.inner.route.decide(&self.new_call(target, Arc::clone(principal), body))?;
+        self.inner.route.candidates(&self.new_call(target, Arc::clone(principal), body))?;
         Ok(Arc::new(Workflow::single(task_type)?))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use maof_budget::tokens::Tiktoken;
 use maof_budget::{Quote, Worst, counted_cost, worst_cost};
-use maof_core::{Call, Candidate, Card, Chosen, Endpoint, Money, Name, Route};
+use maof_core::{Call, Candidate, Card, Chosen, DecisionId, Endpoint, Money, Name, Route};
 
 /// Knows the router and every endpoint's card.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ impl Cheapest {
     /// Each candidate's card, and the call as it would be asked.
     fn asked<T>(&self, call: &Call, of: impl Fn(&Call, &Card) -> Option<T>) -> Vec<T> {
         // Who cannot be routed is refused by the router, which says why.
-        let Ok(decision) = self.route.decide(call) else { return Vec::new() };
+        let Ok(candidates) = self.route.candidates(call) else { return Vec::new() };
         let each = |candidate: &Candidate| {
             let card = self.cards.get(&candidate.endpoint)?;
             let mut call = call.clone();
             call.chosen = Some(Arc::new(Chosen {
-                decision: decision.id,
+                decision: DecisionId::from_uuid(Default::default()),
                 agent: candidate.agent.clone(),
                 endpoint: candidate.endpoint.clone(),
                 instructions: candidate.instructions.clone(),
@@ -39,7 +39,7 @@ impl Cheapest {
             }));
             of(&call, card)
         };
-        decision.candidates.iter().filter_map(each).collect()
+        candidates.iter().filter_map(each).collect()
     }
 }
 

@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use maof_core::{
-    Audit, Cache, Call, Card, CircuitState, Clock, Endpoint, Error, Ledger, Limit, Name, Observe, Random,
-    Reply, Result, Route, Signal,
+    Audit, Cache, Call, Card, CircuitState, Clock, Endpoint, Error, Hedge, Ledger, Limit, Name, Observe,
+    Random, Reply, Result, Route, Signal,
 };
 use maof_engine::CallService;
 use maof_resilience::circuit_breaker::Ward;
 use maof_resilience::{
-    AfterFirstByte, bulkhead, circuit_breaker, load_shed, rate_limit, retry, single_flight, timeout,
+    AfterFirstByte, bulkhead, circuit_breaker, hedge, load_shed, rate_limit, retry, single_flight, timeout,
 };
 use tower::{Service, ServiceBuilder};
 
@@ -66,6 +66,7 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
             .map(|b| retry::Budget::new(b, Arc::clone(&parts.clock))),
         ward: Arc::new(Ward::new(parts.agents.iter().cloned())),
     };
+    let door = door(parts);
     let mut services = HashMap::new();
     for endpoint in endpoints {
         let service = self::endpoint(parts, &together, Arc::clone(endpoint))?;
@@ -76,7 +77,8 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         services,
         Arc::clone(&parts.clock),
         Arc::clone(&parts.observe),
-    );
+    )
+    .hedged_by(parts.resilience.hedge.as_ref().map(|config| hedges(parts, config, endpoints, door.clone())));
     let router = match parts.resilience.after_first_byte {
         AfterFirstByte::Error => router,
         AfterFirstByte::Rescue => router.rescuing(),
@@ -85,7 +87,7 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         // Outermost, so that everything below is inside the span and counted, refusals too.
         .layer(maof_telemetry::call::Layer::new(Arc::clone(&parts.clock), Arc::clone(&parts.observe)))
         // Before any work is done: to refuse must cost next to nothing when there is too much to do.
-        .option_layer(door(parts).map(|door| shed(parts, door)))
+        .option_layer(door.map(|door| shed(parts, door)))
         // Before anything is reserved or looked up for somebody who may not have it.
         .layer(maof_security::authorise::Layer::new(Arc::clone(&parts.audit), Arc::clone(&parts.clock)))
         // After it is known that each may ask, and before the hold: who only has a copy pays nothing.
@@ -123,6 +125,16 @@ fn door(parts: &Parts) -> Option<load_shed::Door> {
         observe.on(Signal::ConcurrencyLimit { limit });
     };
     Some(load_shed::Door::new(config, Arc::clone(&parts.clock), on_limit))
+}
+
+fn hedges(
+    parts: &Parts,
+    config: &hedge::Config,
+    endpoints: &[Arc<dyn Endpoint>],
+    door: Option<load_shed::Door>,
+) -> Arc<dyn Hedge> {
+    let names = endpoints.iter().map(|endpoint| endpoint.card().name.clone());
+    Arc::new(hedge::Hedges::new(config, Arc::clone(&parts.clock), names, door))
 }
 
 fn shed(parts: &Parts, door: load_shed::Door) -> load_shed::Layer<Call> {
@@ -238,6 +250,10 @@ fn breaker(
         });
     })
 }
+
+#[cfg(test)]
+#[path = "stack/tests.rs"]
+mod tests;
 
 /// An endpoint as a service; says on the reply whose it is, which attempt it answers and how long was waited.
 #[derive(Clone, Debug)]

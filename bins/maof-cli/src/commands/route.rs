@@ -1,4 +1,5 @@
-//! `maof route`: learns from recorded outcomes which model to ask, and tells it for prompts not seen before.
+//! `maof route`: learns from recorded outcomes which model to ask, tells it for prompts not seen before, and explains
+//! what the router would choose.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -19,7 +20,7 @@ use crate::options::Common;
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
-/// Learn which model to ask from recorded outcomes, and choose for new prompts
+/// Learn which model to ask from recorded outcomes, choose for new prompts, and explain what is chosen
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -53,6 +54,8 @@ enum Action {
         #[arg(long, value_name = "WEIGHT", allow_negative_numbers = true)]
         cost_weight: Option<f32>,
     },
+    /// Print whom the router would ask for the prompt of the standard input, and why; nobody is asked
+    Explain(super::explain::Args),
 }
 
 const OUTCOMES: &str = "\
@@ -83,11 +86,12 @@ struct TrainArgs {
     seed: u64,
 }
 
-pub(crate) fn run(common: &Common, args: Args) -> Result<u8> {
+pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
     match args.action {
         Action::Train(args) => train(common, args)?,
         Action::Score { model, cascade } => score(&load(&model)?, cascade)?,
         Action::Choose { model, quality, cost_weight } => choose(&load(&model)?, quality, cost_weight)?,
+        Action::Explain(args) => super::explain::run(common, args).await?,
     }
     Ok(exit::SUCCESS)
 }

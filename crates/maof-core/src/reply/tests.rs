@@ -1,7 +1,7 @@
 //! A reply ends exactly once, whatever happens to it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -141,4 +141,33 @@ fn a_model_without_a_name_is_none() {
     assert_eq!((response.id, response.model, end.model), (None, None, None));
     let (reply, _) = stream(vec![start("m")], false);
     assert_eq!(now(reply.collect()).unwrap().unwrap().1.model.as_deref(), Some("m"));
+}
+
+#[test]
+fn once_a_stream_says_something_everything_is_there_and_nothing_was_told_too_early() {
+    let start =
+        || Ok(Event { frame: None, deltas: vec![Delta::Start { id: "1".into(), model: "m".into() }] });
+    let check = |items: Vec<Result<Event>>, hangs: bool, waits: bool| {
+        let expect = items.len();
+        let (reply, log) = stream(items, hangs);
+        let Some(reply) = now(reply.once_said()) else {
+            assert!(waits);
+            // Who leaves while it waits is told of.
+            return assert_eq!(log.0.lock().unwrap()[0].1.outcome, Outcome::Dropped);
+        };
+        assert!(!waits && log.0.lock().unwrap().is_empty());
+        let (_, Parts::Stream(mut events)) = reply.into_parts() else { panic!("it is a stream") };
+        let mut found = 0;
+        while let Some(Some(_)) = now(poll_fn(|cx| Pin::new(&mut events).poll_next(cx))) {
+            found += 1;
+        }
+        assert_eq!(found, expect);
+    };
+    check(vec![start(), text("a"), text("b")], true, false);
+    check(vec![start(), text(""), start()], true, true);
+    check(vec![start(), Err(Error::unavailable("x"))], true, false);
+    check(vec![start()], false, false);
+    check((0..100).map(|_| start()).collect(), true, false);
+    let (whole, _) = guarded(Reply::whole(Response::chat(ChatAnswer::text("hi"))));
+    assert!(now(whole.once_said()).is_some());
 }

@@ -208,7 +208,7 @@ impl Driver {
             effect: Some(effect_key(&self.run, slot).into()),
             step: Some(Arc::clone(step)),
             task_type: Some(self.run.task.task_type.clone()),
-            request: None,
+            ..Provenance::default()
         };
         call
     }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use futures_core::future::BoxFuture;
 use maof_core::{
-    Call, Candidate, Chosen, Clock, Decision, Error, ErrorKind, Guarded as _, Name, Observe, Reply, Result,
-    Retry, Route, Signal,
+    Call, Candidate, Chosen, Clock, Decision, Error, ErrorKind, Guarded as _, Hedge, Name, Observe,
+    Operation, Reply, Result, Retry, Route, Signal,
 };
 use tower_service::Service;
 
@@ -20,13 +20,14 @@ use super::told::Told;
 /// Asks whom a router decides on, in order, until one answers; see the [module](super).
 pub struct Fallback<S> {
     shared: Arc<Shared<S>>,
+    hedge: Option<Arc<dyn Hedge>>,
 }
 
-struct Shared<S> {
+pub(super) struct Shared<S> {
     route: Arc<dyn Route>,
     services: HashMap<Name, S>,
-    clock: Arc<dyn Clock>,
-    observe: Arc<dyn Observe>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) observe: Arc<dyn Observe>,
     rescues: bool,
 }
 
@@ -39,7 +40,8 @@ impl<S> Fallback<S> {
         clock: Arc<dyn Clock>,
         observe: Arc<dyn Observe>,
     ) -> Self {
-        Fallback { shared: Arc::new(Shared { route, services, clock, observe, rescues: false }) }
+        let shared = Shared { route, services, clock, observe, rescues: false };
+        Fallback { shared: Arc::new(shared), hedge: None }
     }
 
     /// Lets the next candidate go on with a stream that dies after its first byte, where the call allows it. Default: it
@@ -53,6 +55,12 @@ impl<S> Fallback<S> {
         let (route, clock, observe) = (Arc::clone(route), Arc::clone(clock), Arc::clone(observe));
         self.shared = Arc::new(Shared { route, services: services.clone(), clock, observe, rescues: true });
         self
+    }
+
+    /// Asks the next candidate beside one that is slow, where `hedge` says so.
+    #[must_use]
+    pub fn hedged_by(self, hedge: Option<Arc<dyn Hedge>>) -> Self {
+        Fallback { hedge, ..self }
     }
 }
 
@@ -71,8 +79,8 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.ask_all(call).await })
+        let (shared, hedge) = (Arc::clone(&self.shared), self.hedge.clone());
+        Box::pin(async move { shared.ask_all(call, hedge.as_deref()).await })
     }
 }
 
@@ -81,24 +89,33 @@ where
     S: Service<Call, Response = Reply, Error = Error> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
-    async fn ask_all(self: &Arc<Self>, call: Call) -> Result<Reply> {
+    async fn ask_all(self: &Arc<Self>, call: Call, hedge: Option<&dyn Hedge>) -> Result<Reply> {
         let decision = self.route.decide(&call)?;
-        tracing::debug!(decision = %decision.id, why = decision.why, "routed");
+        self.tell_of(&decision);
+        // What is long as a whole is no sign of trouble; what does not begin is.
+        let hedge = hedge.filter(|_| call.stream && call.operation() == Operation::Chat);
+        hedge.iter().for_each(|hedge| hedge.began());
         let mut errors = MostTelling::default();
         let mut instead_of = None;
-        for (fallbacks, candidate) in (0..).zip(&decision.candidates) {
-            let error = match self.ask(&call, &decision, candidate, fallbacks, instead_of.take()).await {
-                Ok(reply) => return Ok(self.rescuable(call, decision, fallbacks, reply)),
-                Err(error) if error.retry() == Retry::Never => return Err(error),
-                Err(error) => error,
+        let mut at = 0;
+        while at < decision.order.len() {
+            let failed = match self.ask_or_hedge(&call, &decision, at, instead_of.take(), hedge).await {
+                Ok(reply) => return Ok(self.rescuable(call, decision, reply)),
+                Err(failed) => failed,
             };
-            let next = decision.candidates.get(fallbacks as usize + 1).filter(|_| !self.is_late(&call));
-            if let Some(next) = next {
-                self.tell(candidate, next, &error);
+            for error in failed {
+                if error.retry() == Retry::Never {
+                    return Err(error);
+                }
+                let Some(candidate) = decision.candidate(at) else { break };
+                at += 1;
+                if let Some(next) = decision.candidate(at).filter(|_| !self.is_late(&call)) {
+                    self.tell(candidate, next, &error);
+                }
+                instead_of = Some((candidate.agent.clone(), error.kind()));
+                errors.add(error);
             }
-            instead_of = Some((candidate.agent.clone(), error.kind()));
-            errors.add(error);
-            if next.is_none() {
+            if self.is_late(&call) {
                 break;
             }
         }
@@ -106,15 +123,17 @@ where
     }
 
     /// The reply, which the candidates after this one continue should it die, where that is wished and the call allows it.
-    fn rescuable(self: &Arc<Self>, call: Call, decision: Decision, by: u32, reply: Reply) -> Reply {
+    fn rescuable(self: &Arc<Self>, call: Call, decision: Decision, reply: Reply) -> Reply {
         if !self.rescues || !reply.is_stream() || !rescue::allows(&call) {
             return reply;
         }
-        let (shared, decision, mut at) = (Arc::clone(self), Arc::new(decision), by as usize);
+        // With a hedge it is not always the one who was asked first.
+        let mut at = reply.head.chosen.as_ref().map_or(0, |chosen| chosen.fallbacks as usize);
+        let (shared, decision) = (Arc::clone(self), Arc::new(decision));
         let next = move |call: Call, error: &Error| -> Option<BoxFuture<'static, Result<Reply>>> {
-            let from = decision.candidates.get(at)?;
+            let from = decision.candidate(at)?;
             at += 1;
-            let to = decision.candidates.get(at).filter(|_| !shared.is_late(&call))?.clone();
+            let to = decision.candidate(at).filter(|_| !shared.is_late(&call))?.clone();
             shared.tell(from, &to, error);
             let instead_of = Some((from.agent.clone(), error.kind()));
             let (shared, decision, fallbacks) = (Arc::clone(&shared), Arc::clone(&decision), at as u32);
@@ -124,7 +143,7 @@ where
     }
 
     /// Asks one candidate.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         call: &Call,
         decision: &Decision,
@@ -146,9 +165,10 @@ where
         });
         let mut call = call.clone();
         call.chosen = Some(Arc::clone(&chosen));
-        let told = Told::new(&self.route, decision.id, candidate);
+        let mut told = Told::new(&self.route, &self.clock, decision.id, candidate);
         match ready_and_call(service.clone(), call).await {
             Ok(mut reply) => {
+                told.began();
                 reply.head.chosen = Some(chosen);
                 reply.guard(Box::new(told));
                 Ok(reply)
@@ -162,6 +182,23 @@ where
 
     fn is_late(&self, call: &Call) -> bool {
         call.deadline.is_some_and(|deadline| self.clock.instant() >= deadline)
+    }
+
+    /// To whoever observes, and in the log.
+    fn tell_of(&self, decision: &Decision) {
+        self.observe.on(Signal::Routed { decision });
+        // Words cost more than the decision, and are made for who reads them.
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let told = decision.explain();
+            tracing::debug!(
+                decision = %decision.id,
+                strategy = told.strategy,
+                found = told.found,
+                propensity = told.propensity,
+                order = %told,
+                "routed"
+            );
+        }
     }
 
     fn tell(&self, from: &Candidate, to: &Candidate, error: &Error) {
@@ -186,7 +223,7 @@ async fn ready_and_call<S: Service<Call>>(mut service: S, call: Call) -> Result<
 // Not derived: a derive would ask `S` to be `Clone` and `Debug`.
 impl<S> Clone for Fallback<S> {
     fn clone(&self) -> Self {
-        Fallback { shared: Arc::clone(&self.shared) }
+        Fallback { shared: Arc::clone(&self.shared), hedge: self.hedge.clone() }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who is asked after whom, what is returned when nobody answers, and who is told.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod hedged;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use maof_core::{
-    Body, Call, CallId, Candidate, ChatAnswer, ChatRequest, Classify as _, Clock, Decision, DecisionId, End,
-    Error, ErrorKind, Event, Name, Observe, Outcome, Principal, Reply, Response, Result, Retry, Route,
-    Signal, Target, Timestamp,
+    Body, Call, CallId, Candidate, ChatAnswer, ChatRequest, Classify as _, Clock, Decision, DecisionId,
+    Error, ErrorKind, Event, Name, Observe, Observed, Outcome, Principal, Reply, Response, Result, Retry,
+    Route, Signal, Target, Timestamp,
 };
 use parking_lot::Mutex;
 use tower::ServiceExt as _;
@@ -38,8 +40,10 @@ impl Log {
 
 impl Observe for Log {
     fn on(&self, signal: Signal<'_>) {
-        if let Signal::FellBack { from, to, error } = signal {
-            self.note(format!("{from} > {to}: {error}"));
+        match signal {
+            Signal::FellBack { from, to, error } => self.note(format!("{from} > {to}: {error}")),
+            Signal::Hedged { from, to } => self.note(format!("{from} & {to}")),
+            _ => {}
         }
     }
 }
@@ -56,12 +60,17 @@ impl Route for InOrder {
             instructions: Some(format!("be A{n}").into()),
         };
         let id = DecisionId::from_uuid(uuid::Uuid::from_u128(7));
-        Ok(Decision { id, candidates: (0..self.0).map(candidate).collect(), why: "in order".into() })
+        Ok(Decision::in_order(id, (0..self.0).map(candidate).collect(), "in order"))
     }
 
-    fn observe(&self, decision: DecisionId, endpoint: &Name, end: &End) {
-        assert_eq!(decision.uuid().as_u128(), 7);
-        let outcome = match &end.outcome {
+    fn candidates(&self, call: &Call) -> Result<Vec<Candidate>> {
+        Ok(self.decide(call)?.candidates().cloned().collect())
+    }
+
+    fn observe(&self, observed: Observed<'_>) {
+        assert_eq!(observed.decision.uuid().as_u128(), 7);
+        let endpoint = &observed.candidate.endpoint;
+        let outcome = match &observed.end.outcome {
             Outcome::Complete => "complete",
             Outcome::Failed(failure) => failure.kind.as_str(),
             Outcome::Dropped => "dropped",

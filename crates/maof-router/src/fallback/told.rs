@@ -2,21 +2,40 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use maof_core::{Candidate, DecisionId, End, Error, Guard, Outcome, Route};
+use maof_core::{Candidate, Clock, DecisionId, End, Error, Guard, Observed, Outcome, Route};
 
 /// One candidate that is being asked. The router is told once: of the error, of the reply's end, or, if it
 /// is dropped, that nobody wanted the answer.
 pub(super) struct Told {
     route: Arc<dyn Route>,
+    clock: Arc<dyn Clock>,
     decision: DecisionId,
+    asked: Instant,
+    /// How long it took until the reply began; none before.
+    waited: Option<Duration>,
     /// None once the router was told.
     candidate: Option<Candidate>,
 }
 
 impl Told {
-    pub(super) fn new(route: &Arc<dyn Route>, decision: DecisionId, candidate: &Candidate) -> Self {
-        Told { route: Arc::clone(route), decision, candidate: Some(candidate.clone()) }
+    /// The candidate is asked now.
+    pub(super) fn new(
+        route: &Arc<dyn Route>,
+        clock: &Arc<dyn Clock>,
+        decision: DecisionId,
+        candidate: &Candidate,
+    ) -> Self {
+        route.asked(&candidate.endpoint);
+        let (route, clock) = (Arc::clone(route), Arc::clone(clock));
+        let asked = clock.instant();
+        Told { route, clock, decision, asked, waited: None, candidate: Some(candidate.clone()) }
+    }
+
+    /// The reply has begun.
+    pub(super) fn began(&mut self) {
+        self.waited = Some(self.clock.instant().saturating_duration_since(self.asked));
     }
 
     /// There will be no reply.
@@ -25,9 +44,10 @@ impl Told {
     }
 
     fn tell(&mut self, end: &End) {
-        if let Some(candidate) = self.candidate.take() {
-            self.route.observe(self.decision, &candidate.endpoint, end);
-        }
+        let Some(candidate) = self.candidate.take() else { return };
+        let waited =
+            self.waited.unwrap_or_else(|| self.clock.instant().saturating_duration_since(self.asked));
+        self.route.observe(Observed { decision: self.decision, candidate: &candidate, waited, end });
     }
 }
 

@@ -67,6 +67,12 @@ pub(super) struct Features {
 }
 
 impl Features {
+    /// What is needed to learn from it later.
+    pub(super) fn seen(&self) -> Features {
+        let (grams, scalars) = (self.grams.clone(), self.scalars);
+        Features { keys: Vec::new(), opening: self.opening, grams, scalars, chars: self.chars }
+    }
+
     /// Reads `text`: its grams by term frequency, its numbers as they are. [`Encoder::encode`] weighs them.
     pub(super) fn read(&mut self, text: &str) {
         let text = text.get(..text.floor_char_boundary(READ_BYTES)).unwrap_or(text);

@@ -3,24 +3,24 @@
 //! G. Fowler, L. Noll, K.-P. Vo, D. Eastlake, "The FNV Non-Cryptographic Hash Algorithm", RFC 9923.
 
 /// The algorithm's two constants.
-pub(super) struct Fnv {
+pub(crate) struct Fnv {
     /// Where a hash begins.
-    pub(super) start: u64,
+    pub(crate) start: u64,
     prime: u64,
 }
 
 /// FNV-1a in 64 bits.
-pub(super) const FNV: Fnv = Fnv { start: 0xcbf2_9ce4_8422_2325, prime: 0x0100_0000_01b3 };
+pub(crate) const FNV: Fnv = Fnv { start: 0xcbf2_9ce4_8422_2325, prime: 0x0100_0000_01b3 };
 
 impl Fnv {
     /// The hash with one more byte.
-    pub(super) const fn step(&self, hash: u64, byte: u8) -> u64 {
+    pub(crate) const fn step(&self, hash: u64, byte: u8) -> u64 {
         (hash ^ byte as u64).wrapping_mul(self.prime)
     }
 }
 
 /// The hash of these bytes.
-pub(super) const fn hashed(bytes: &[u8]) -> u64 {
+pub(crate) const fn hashed(bytes: &[u8]) -> u64 {
     let mut hash = FNV.start;
     let mut rest = bytes;
     while let [byte, after @ ..] = rest {

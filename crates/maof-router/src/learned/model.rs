@@ -88,6 +88,17 @@ pub struct Scratch {
     pub(super) quality: Vec<f32>,
 }
 
+/// What was seen of a prompt, to be learned from once feedback comes. Some kilobytes at most, whatever the prompt.
+#[derive(Clone, Debug)]
+pub struct Seen(Features);
+
+impl Scratch {
+    /// What was seen of the last prompt.
+    pub fn seen(&self) -> Seen {
+        Seen(self.features.seen())
+    }
+}
+
 /// A model. Deciding takes `&self`, so any number of threads may share one; feedback takes `&mut self`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -248,16 +259,37 @@ impl Model {
     /// # Errors
     /// `not_found` naming `arm`, `invalid_request` naming `quality`; nothing is learned then.
     pub fn observe(&mut self, prompt: &str, arm: &Name, quality: f32, scratch: &mut Scratch) -> Result<()> {
+        scratch.features.read(prompt);
+        self.encoder.encode(&mut scratch.features);
+        let features = std::mem::take(&mut scratch.features);
+        let learned = self.step(&features, arm, quality, scratch);
+        scratch.features = features;
+        learned
+    }
+
+    /// As [`Model::observe`], of a prompt that was seen before.
+    ///
+    /// # Errors
+    /// As [`Model::observe`].
+    pub fn observe_seen(
+        &mut self,
+        seen: &Seen,
+        arm: &Name,
+        quality: f32,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        self.step(&seen.0, arm, quality, scratch)
+    }
+
+    fn step(&mut self, features: &Features, arm: &Name, quality: f32, scratch: &mut Scratch) -> Result<()> {
         let Some(at) = self.arms.iter().position(|known| known.name == *arm) else {
             return Err(Error::not_found(format!("the model has no arm called `{arm}`")).param("arm"));
         };
         if !(0.0..=1.0).contains(&quality) {
             return Err(Error::invalid_request("`quality` must be 0 to 1").param("quality"));
         }
-        scratch.features.read(prompt);
-        self.encoder.encode(&mut scratch.features);
         let target = |other| (other == at).then_some(quality);
-        self.heads.step(&scratch.features, target, ONLINE, &mut scratch.quality);
+        self.heads.step(features, target, ONLINE, &mut scratch.quality);
         Ok(())
     }
 

@@ -34,6 +34,6 @@ pub fn shuffle<T>(items: &mut [T], random: &dyn Random) {
 }
 
 /// Uniform in [0, 1).
-pub(super) fn uniform(random: &dyn Random) -> f64 {
+pub(crate) fn uniform(random: &dyn Random) -> f64 {
     (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }

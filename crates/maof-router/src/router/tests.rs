@@ -1,19 +1,25 @@
 //! Who is asked for what, by tables; and what holds for every registry.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod learning;
+mod standing;
+mod strategies;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use maof_core::{
-    Body, Call, CallId, Candidate, ChatRequest, Decision, EmbedRequest, ErrorKind, Grant, Ids, Name,
-    Operation, Principal, Result, Route as _, Target,
+    Body, Call, CallId, Candidate, ChatRequest, Clock, Decision, EmbedRequest, ErrorKind, Grant, Ids, Name,
+    Operation, Principal, Result, Route as _, Target, Timestamp,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::Router;
-use crate::config::{self, Config};
+use super::{Ports, Router};
+use crate::config::{self, Config, Named};
+use crate::learned::Seeded;
 use crate::registry::{Agent, Registry};
 
 /// Counts.
@@ -23,6 +29,43 @@ struct Counted(AtomicU64);
 impl Ids for Counted {
     fn next(&self) -> Uuid {
         Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+/// Stands still until it is told so many milliseconds.
+#[derive(Debug)]
+struct Still {
+    began: Instant,
+    ms: AtomicU64,
+}
+
+impl Still {
+    #[allow(clippy::disallowed_methods, reason = "only differences to it are looked at")]
+    fn new() -> Arc<Still> {
+        Arc::new(Still { began: Instant::now(), ms: AtomicU64::new(0) })
+    }
+
+    fn pass(&self, ms: u64) {
+        self.ms.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn instant(&self) -> Instant {
+        self.began + Duration::from_millis(self.ms.load(Ordering::Relaxed))
+    }
+}
+
+fn ports(clock: &Arc<Still>, seed: u64) -> Ports {
+    Ports {
+        ids: Arc::new(Counted::default()),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        random: Arc::new(Seeded::new(seed)),
+        node: name("node"),
     }
 }
 
@@ -51,7 +94,7 @@ fn router(config: &str) -> Result<Router> {
     ]);
     let aliases = HashMap::from([(name("openai/gpt-4o"), name("gpt"))]);
     let registry = Registry::new(agents, offers, aliases)?;
-    Router::new(registry, &serde_json::from_str(config).unwrap(), Arc::new(Counted::default()))
+    Router::new(registry, &serde_json::from_str(config).unwrap(), None, ports(&Still::new(), 1))
 }
 
 fn target(text: &str) -> Target {
@@ -87,12 +130,12 @@ fn check_with(
     let found = router(config).unwrap().decide(&call(target(to), operation, grant));
     let pairs = |decision: &Decision| {
         let pair = |c: &Candidate| format!("{}@{}", c.agent, c.endpoint);
-        decision.candidates.iter().map(pair).collect::<Vec<_>>().join(" ")
+        decision.candidates().map(pair).collect::<Vec<_>>().join(" ")
     };
     match (&found, expect) {
         (Ok(decision), Ok(expect)) => {
             assert_eq!(pairs(decision), expect, "{to}");
-            assert!(!decision.why.is_empty());
+            assert!(!decision.explain().found.is_empty());
         }
         (Err(error), Err(expect)) => assert_eq!((error.kind(), error.field().unwrap()), expect, "{to}"),
         _ => panic!("{to}: found {found:?}, expected {expect:?}"),
@@ -173,8 +216,8 @@ fn only_agents_of_the_grant_are_asked() {
 fn candidates_carry_their_agents_instructions_and_decisions_an_id_of_their_own() {
     let router = router(CONFIG).unwrap();
     let decide = |to| router.decide(&call(target(to), Operation::Chat, Grant::Any)).unwrap();
-    assert_eq!(decide("zoe").candidates[0].instructions.as_deref(), Some("You are zoe."));
-    assert_eq!(decide("haiku").candidates[0].instructions, None);
+    assert_eq!(decide("zoe").candidate(0).unwrap().instructions.as_deref(), Some("You are zoe."));
+    assert_eq!(decide("haiku").candidate(0).unwrap().instructions, None);
     assert_ne!(decide("zoe").id, decide("zoe").id);
 }
 
@@ -209,12 +252,13 @@ prop_compose! {
         });
         let everybody: Vec<Name> = agents.iter().map(|a| a.name.clone()).collect();
         let config = Config {
-            strategy: if by_capability { config::Strategy::Capability } else { config::Strategy::Priority },
+            strategy: config::Strategy::Named(if by_capability { Named::Capability } else { Named::Priority }),
             agent_map: [(name("c0"), everybody.iter().rev().cloned().collect())].into(),
             default_agents: everybody,
+            ..Config::default()
         };
         let registry = Registry::new(agents, offers.collect(), HashMap::new()).unwrap();
-        Router::new(registry, &config, Arc::new(Counted::default())).unwrap()
+        Router::new(registry, &config, None, ports(&Still::new(), 1)).unwrap()
     }
 }
 
@@ -230,7 +274,7 @@ proptest! {
         let operation = if embed { Operation::Embed } else { Operation::Chat };
         let call = call(target(to), operation, grant.clone());
         let Ok(decision) = router.decide(&call) else { return Ok(()) };
-        let found = &decision.candidates;
+        let found: Vec<&Candidate> = decision.candidates().collect();
         prop_assert!(!found.is_empty());
         for (i, candidate) in found.iter().enumerate() {
             prop_assert!(grant.allows(candidate.agent.as_str()));
@@ -238,8 +282,10 @@ proptest! {
             prop_assert!(found[..i].iter().all(|earlier| earlier.endpoint != candidate.endpoint));
         }
         // Without filters the same target has the same candidates, in the same order, and more.
-        let (all, _) = router.find(&call.target).unwrap();
-        let places: Vec<_> = found.iter().map(|c| all.iter().position(|a| a == c).unwrap()).collect();
+        let all = router.find(&call.target).unwrap();
+        let all = &all.candidates;
+        prop_assert_eq!(router.candidates(&call).unwrap(), found.iter().copied().cloned().collect::<Vec<_>>());
+        let places: Vec<_> = found.iter().map(|c| all.iter().position(|a| a == *c).unwrap()).collect();
         prop_assert!(places.is_sorted());
         // Nobody is left out but for a reason.
         for candidate in all.iter().filter(|c| grant.allows(c.agent.as_str())) {

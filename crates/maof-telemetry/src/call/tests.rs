@@ -235,3 +235,26 @@ fn where_nobody_listens_to_spans_observers_are_told_all_the_same() {
     assert_eq!(end.cost, Some(Money::from_nanos(42)));
     assert_eq!(*heard.0.lock(), [None, Some(None)]);
 }
+
+#[test]
+fn why_a_call_went_where_it_went_is_in_its_span() {
+    let spans = Spans::default();
+    with_default(tracing_subscriber::registry().with(spans.clone()), || {
+        let inner = service_fn(|_: Call| async {
+            let one =
+                |agent| maof_core::Candidate { agent: name(agent), endpoint: name("e"), instructions: None };
+            let id = DecisionId::from_uuid(Default::default());
+            let decision = maof_core::Decision::in_order(id, vec![one("zoe"), one("ada")], "they can");
+            crate::route::InSpans.on(Signal::Routed { decision: &decision });
+            Ok(whole())
+        });
+        let service = Layer::new(Arc::new(Still(Instant::now())), Arc::new(Heard::default())).layer(inner);
+        let body = Body::from(ChatRequest::user("q"));
+        let id = CallId::from_uuid(Default::default());
+        let call = Call::new(id, Target::Name(name("any")), Principal::local(), body);
+        drop(service.oneshot(call).now_or_never());
+    });
+    let names = ["maof.route.strategy", "maof.route.order", "maof.route.propensity", "maof.route.decision"];
+    let expect = ["priority", "zoe@e > ada@e", "1.0", "00000000-0000-0000-0000-000000000000"].map(Some);
+    assert_eq!(fields(&spans.0.lock(), "call", &names), expect);
+}

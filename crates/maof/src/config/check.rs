@@ -71,7 +71,7 @@ impl Config {
             }
             self.check_endpoint(endpoint, &at)?;
             self.resilience_of(endpoint, &at)?;
-            endpoint.price.validate().map_err(|e| {
+            endpoint.charges().validate().map_err(|e| {
                 let field = e.field().map(|f| format!("price.{f}")).unwrap_or_else(|| "price".to_owned());
                 e.param(at(&field))
             })?;
@@ -177,13 +177,31 @@ impl Config {
     }
 
     fn check_routing(&self) -> Result<()> {
+        self.routing.validate().map_err(|e| inside(e, "routing"))?;
         for (field, agent) in self.routing.agents_named() {
             if !self.agents.iter().any(|a| a.name == *agent) {
                 let known = self.agents.iter().map(|a| a.name.as_str());
                 return Err(unknown("agent", agent.as_str(), known, format!("routing.{field}")));
             }
         }
-        Ok(())
+        let agents = self.agents.iter().map(|agent| (&agent.name, &*agent.endpoints));
+        self.routing.validate_weights(agents).map_err(|e| inside(e, "routing"))?;
+        self.check_prices()?;
+        self.read_model().map(drop)
+    }
+
+    /// Whoever is chosen by price says it: one that forgot it would be taken for the cheapest.
+    fn check_prices(&self) -> Result<()> {
+        let by_price = self.routing.strategy.stages().rank.contains(&maof_router::Rank::Cheapest);
+        let billed = |endpoint: &EndpointConfig| endpoint.provider.is_some() && endpoint.price.is_none();
+        match self.endpoints.iter().position(billed).filter(|_| by_price) {
+            None => Ok(()),
+            Some(i) => {
+                let why =
+                    "the strategy goes by price: say what this endpoint charges, `price: {}` if nothing";
+                Err(Error::invalid_request(why).param(format!("endpoints[{i}].price")))
+            }
+        }
     }
 
     fn check_budgets(&self) -> Result<()> {
@@ -225,7 +243,7 @@ impl Config {
             if !complete.agents.iter().any(|a| a.endpoints.contains(&endpoint.name)) {
                 warnings.push(format!("no agent asks the endpoint `{}`", endpoint.name));
             }
-            let free = endpoint.price.tariff().is_ok_and(|t| t.is_free());
+            let free = endpoint.charges().tariff().is_ok_and(|t| t.is_free());
             if endpoint.local.is_none() && free && !self.budgets.is_empty() {
                 warnings
                     .push(format!("the endpoint `{}` has no price, so no budget holds it", endpoint.name));

@@ -1,5 +1,6 @@
 //! Reads a configuration file with its environment, and fills in what is left out.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use maof_core::{Error, Result};
@@ -21,6 +22,9 @@ impl Config {
         let mut config: Config = yaml::read(path, Some(&variables))?;
         for workflow in &mut config.workflows {
             *workflow = dir.join(&workflow);
+        }
+        if let Some(model) = &mut config.routing.learned.model {
+            *model = dir.join(&model);
         }
         config.check().map_err(|e| e.context(path.display()))?;
         Ok(config)
@@ -77,6 +81,26 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The model that the strategy goes by, read; none where it needs none.
+    ///
+    /// # Errors
+    /// `invalid_request` naming `routing.learned.model` when the file is not there, too large, damaged or of another
+    /// version.
+    pub fn read_model(&self) -> Result<Option<maof_router::learned::Model>> {
+        let wanted = self.routing.strategy.stages().rank.contains(&maof_router::Rank::Learned);
+        let Some(path) = self.routing.learned.model.as_deref().filter(|_| wanted) else { return Ok(None) };
+        let wrong = |why: String| Error::invalid_request(why).param("routing.learned.model");
+        let unread = |e: std::io::Error| wrong(format!("{} cannot be read: {e}", path.display()));
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(unread)?;
+        let limit = maof_router::learned::MAX_BYTES as u64 + 1;
+        file.take(limit).read_to_end(&mut bytes).map_err(unread)?;
+        let model = maof_router::learned::Model::from_bytes(&bytes);
+        model.map(Some).map_err(|e| e.context(path.display()).param("routing.learned.model"))
+    }
+}
+
 /// An agent that asks just this endpoint.
 fn agent_of(endpoint: &EndpointConfig) -> AgentConfig {
     let local = endpoint.local.as_ref();
@@ -116,7 +140,7 @@ fn local_endpoints() -> Vec<EndpointConfig> {
             cursor: None,
             model: None,
             operations: super::chat_only(),
-            price: Default::default(),
+            price: None,
             context: None,
             max_output: super::default_max_output(),
             resilience: None,

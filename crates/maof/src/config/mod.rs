@@ -137,9 +137,9 @@ pub struct EndpointConfig {
     #[serde(default = "chat_only")]
     #[schemars(with = "Vec<String>")]
     pub operations: Vec<Operation>,
-    /// What it charges. Default: nothing.
-    #[serde(default)]
-    pub price: maof_budget::TariffConfig,
+    /// What it charges. Default: nothing; where the strategy goes by price, whoever a provider bills must say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<maof_budget::TariffConfig>,
     /// The most input tokens it takes. Default: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<u64>,
@@ -152,6 +152,11 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
+    /// What it charges, where nothing is said: nothing.
+    pub(crate) fn charges(&self) -> maof_budget::TariffConfig {
+        self.price.unwrap_or_default()
+    }
+
     /// The provider that answers; `local`, `service` or `cursor` where none is named.
     pub(crate) fn answered_by(&self) -> maof_core::Result<Name> {
         match (&self.provider, &self.local, &self.cursor) {

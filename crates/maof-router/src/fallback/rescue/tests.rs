@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use maof_core::{
     CallId, Candidate, ChatRequest, Clock, Decision, DecisionId, ErrorKind, Finish, Frame, Name, Observe,
-    Outcome, Principal, Route, Signal, Target, Timestamp, ToolSpec, Unit,
+    Observed, Outcome, Principal, Route, Signal, Target, Timestamp, ToolSpec, Unit,
 };
 use tower::{ServiceExt as _, util::BoxCloneSyncService};
 
@@ -45,11 +45,16 @@ impl Route for InOrder {
             instructions: None,
         };
         let id = DecisionId::from_uuid(uuid::Uuid::nil());
-        Ok(Decision { id, candidates: (0..self.0).map(candidate).collect(), why: String::new() })
+        Ok(Decision::in_order(id, (0..self.0).map(candidate).collect(), "in order"))
     }
 
-    fn observe(&self, _: DecisionId, endpoint: &Name, end: &End) {
-        let how = match &end.outcome {
+    fn candidates(&self, call: &Call) -> Result<Vec<Candidate>> {
+        Ok(self.decide(call)?.candidates().cloned().collect())
+    }
+
+    fn observe(&self, observed: Observed<'_>) {
+        let endpoint = &observed.candidate.endpoint;
+        let how = match &observed.end.outcome {
             Outcome::Complete => "complete",
             Outcome::Failed(failure) => failure.kind.as_str(),
             Outcome::Dropped => "dropped",

@@ -44,6 +44,11 @@ impl<T> Pending<T> {
         self.known.insert(id, Some(what));
     }
 
+    /// What is remembered of a decision whose feedback has not come.
+    pub fn waiting(&mut self, id: DecisionId) -> Option<&mut T> {
+        self.known.get_mut(&id)?.as_mut()
+    }
+
     /// Takes what was remembered of a decision.
     pub fn settle(&mut self, id: DecisionId) -> Feedback<T> {
         match self.known.get_mut(&id).map(Option::take) {

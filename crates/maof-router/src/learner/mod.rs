@@ -1,0 +1,11 @@
+//! What learns while it serves: a bandit, or the heads of a trained model; and the decisions that wait for feedback.
+//!
+//! Decisions read, feedback writes. Both hold their lock for microseconds and never across an await.
+
+mod bandit;
+mod heads;
+mod memory;
+
+pub(crate) use bandit::Bandit;
+pub(crate) use heads::Heads;
+pub(crate) use memory::{Memo, Memory};

@@ -1,0 +1,207 @@
+//! What can be told of a prompt at a glance: how long it is, what it asks, and how difficult that may be.
+
+use maof_core::{Body, ChatRequest, OutputFormat, Part, Speaker};
+
+use crate::learned::{FNV, hash};
+
+/// How much of a question is read, in bytes: ten megabytes are decided upon as quickly as this.
+const READ_BYTES: usize = 32 * 1024;
+/// Bytes in a token, about; counting them would cost more than deciding.
+const BYTES_PER_TOKEN: f32 = 4.0;
+
+/// Words that ask for thinking rather than for knowing; one bit each.
+const THINKING: [u64; 22] = [
+    hash(b"prove"),
+    hash(b"derive"),
+    hash(b"why"),
+    hash(b"explain"),
+    hash(b"analyse"),
+    hash(b"analyze"),
+    hash(b"compare"),
+    hash(b"evaluate"),
+    hash(b"design"),
+    hash(b"plan"),
+    hash(b"optimize"),
+    hash(b"optimise"),
+    hash(b"refactor"),
+    hash(b"debug"),
+    hash(b"implement"),
+    hash(b"algorithm"),
+    hash(b"theorem"),
+    hash(b"calculate"),
+    hash(b"solve"),
+    hash(b"reason"),
+    hash(b"strategy"),
+    hash(b"architecture"),
+];
+
+/// A bit for the first six of each of their hashes: most words are none of them, and need not be compared with all.
+const MAY_BE: u64 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < THINKING.len() {
+        bits |= 1 << (THINKING[at] >> 58);
+        at += 1;
+    }
+    bits
+};
+
+/// How many tokens go in, about; everything counts, as it came.
+pub(crate) fn tokens(body: &Body) -> f32 {
+    let bytes = match body {
+        Body::Wire(wire) => wire.bytes.len() as u64,
+        Body::Chat(chat) | Body::CountTokens(chat) => {
+            chat.messages.iter().flat_map(|message| &message.parts).map(Part::bytes).sum()
+        }
+        Body::Embed(embed) => embed.input.iter().map(|text| text.len() as u64).sum(),
+        Body::Image(image) => image.prompt.len() as u64,
+        Body::Speech(speech) => speech.input.len() as u64,
+        Body::Transcribe(_) => 0,
+    };
+    bytes as f32 / BYTES_PER_TOKEN
+}
+
+/// How many tokens of text go in, about: no pictures, and nothing that only its dialect knows.
+pub(crate) fn text_tokens(body: &Body) -> f32 {
+    let Ok(chat) = body.chat() else { return 0.0 };
+    let parts = chat.messages.iter().flat_map(|message| &message.parts);
+    let texts = parts.map(|part| if let Part::Text { text } = part { text.len() } else { 0 });
+    texts.sum::<usize>() as f32 / BYTES_PER_TOKEN
+}
+
+/// The question: what the user said last, or the texts, as far as they are read.
+pub(crate) fn question(body: &Body) -> String {
+    let mut question = String::new();
+    let mut add = |text: &str| {
+        let left = READ_BYTES.saturating_sub(question.len());
+        question.push_str(text.get(..text.floor_char_boundary(left)).unwrap_or_default());
+    };
+    match body.typed() {
+        Ok(Body::Chat(chat) | Body::CountTokens(chat)) => {
+            let last = chat.messages.iter().rev().find(|message| message.speaker == Speaker::User);
+            for part in last.into_iter().flat_map(|message| &message.parts) {
+                if let Part::Text { text } = part {
+                    add(text);
+                }
+            }
+        }
+        Ok(Body::Embed(embed)) => embed.input.iter().for_each(|text| add(text)),
+        Ok(Body::Image(image)) => add(&image.prompt),
+        _ => {}
+    }
+    question
+}
+
+/// How difficult a prompt may be, 0 to 1: half for its size (10,000 tokens are all of it), half for its shape. A guess
+/// from the outside, for where no outcomes are known to learn from.
+pub fn difficulty(body: &Body) -> f32 {
+    let size = (1.0 + tokens(body)).log10() / 4.0;
+    let Ok(chat) = body.chat() else { return (size / 2.0).min(0.5) };
+    0.5 * size.min(1.0) + 0.5 * shape(&chat, &question(body))
+}
+
+/// What a conversation's shape says: words that ask for thinking, code, several questions, sums, tools, a schema, turns.
+fn shape(chat: &ChatRequest, question: &str) -> f32 {
+    let seen = Seen::read(question);
+    let items = question.lines().filter(|line| is_item(line)).count() as f32;
+    let schema = matches!(chat.output, Some(OutputFormat::JsonSchema { .. }));
+    let share = |count: f32, all: f32| (count / all).min(1.0);
+    let parts = [
+        0.3 * share(seen.thinking.count_ones() as f32, 3.0),
+        0.2 * share(seen.backticks as f32, 6.0),
+        0.15 * share(items + seen.questions as f32, 5.0),
+        0.1 * share(seen.digits as f32, 20.0),
+        0.15 * share(chat.tools.len() as f32, 5.0),
+        0.05 * f32::from(u8::from(schema)),
+        0.05 * share(chat.messages.len() as f32, 10.0),
+    ];
+    parts.into_iter().sum()
+}
+
+/// What is counted on one way through a question.
+#[derive(Default)]
+struct Seen {
+    /// Which of [`THINKING`] there are.
+    thinking: u32,
+    backticks: u32,
+    questions: u32,
+    digits: u32,
+}
+
+impl Seen {
+    fn read(question: &str) -> Seen {
+        let mut seen = Seen::default();
+        let mut word = None;
+        for byte in question.bytes() {
+            if byte.is_ascii_alphabetic() {
+                word = Some(FNV.step(word.unwrap_or(FNV.start), byte.to_ascii_lowercase()));
+                continue;
+            }
+            seen.end(word.take());
+            seen.backticks += u32::from(byte == b'`');
+            seen.questions += u32::from(byte == b'?');
+            seen.digits += u32::from(byte.is_ascii_digit());
+        }
+        seen.end(word);
+        seen
+    }
+
+    fn end(&mut self, word: Option<u64>) {
+        let Some(word) = word.filter(|word| MAY_BE >> (word >> 58) & 1 == 1) else { return };
+        if let Some(at) = THINKING.iter().position(|known| *known == word) {
+            self.thinking |= 1 << at;
+        }
+    }
+}
+
+/// Whether a line is one of a list.
+fn is_item(line: &str) -> bool {
+    let line = line.trim_start();
+    let numbered = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    line.starts_with("- ")
+        || line.starts_with("* ")
+        || (numbered.len() < line.len() && numbered.starts_with(['.', ')']))
+}
+
+#[cfg(test)]
+mod tests {
+    use maof_core::Message;
+
+    use super::*;
+
+    fn difficulty_of(text: &str) -> f32 {
+        difficulty(&Body::from(ChatRequest::user(text)))
+    }
+
+    #[test]
+    fn what_asks_for_thinking_is_more_difficult_than_what_asks_for_knowing() {
+        let rising = [
+            "Hi",
+            "What is the capital of France?",
+            "Explain why the sky is blue.",
+            "Compare these designs:\n1. a queue\n2. a log\nWhich trade-off would you make, and why? Plan the steps.",
+            "Prove it step by step, then implement and optimize the algorithm:\n```rust\nfn f() {}\n```\n- 12345\n- 67890\nWhy?",
+        ];
+        let found = rising.map(difficulty_of);
+        assert!(found.is_sorted() && found[0] < 0.2 && found[4] > 0.45, "{found:?}");
+    }
+
+    #[test]
+    fn a_prompt_of_ten_megabytes_is_the_most_difficult_by_size_and_read_to_a_bound() {
+        let body = Body::from(ChatRequest::user("ä ".repeat(4 << 20)));
+        assert!((0.5..0.6).contains(&difficulty(&body)));
+        assert!(question(&body).len() <= READ_BYTES);
+        assert!(tokens(&body) > 3e6 && text_tokens(&body) == tokens(&body));
+    }
+
+    #[test]
+    fn the_question_is_what_the_user_said_last() {
+        let messages = vec![
+            Message::text(Speaker::User, "first"),
+            Message::text(Speaker::Assistant, "answer"),
+            Message::text(Speaker::User, "second"),
+            Message::text(Speaker::Assistant, "…"),
+        ];
+        let body = Body::from(ChatRequest { messages, ..ChatRequest::default() });
+        assert_eq!(question(&body), "second");
+    }
+}

@@ -1,0 +1,185 @@
+//! What ends and feedback teach, what is refused, and how states of several nodes merge.
+
+use maof_core::{DecisionId, End, Observed, Outcome, Random as _};
+
+use super::strategies::{ask, house};
+use super::*;
+use crate::learned::{Model, Outcome as Recorded, Training};
+
+/// Asks the first candidate, which answers.
+fn answered(router: &Router, decision: &Decision) {
+    let candidate = decision.candidate(0).unwrap();
+    router.asked(&candidate.endpoint);
+    let (waited, end) = (Duration::from_millis(10), End::of(Outcome::Complete));
+    router.observe(Observed { decision: decision.id, candidate, waited, end: &end });
+}
+
+fn feedback(router: &Router, decision: DecisionId, score: f64) -> Result<()> {
+    router.feedback(&Principal::local().tenant, decision, score)
+}
+
+#[test]
+fn thompson_learns_from_feedback_whom_to_ask_and_tells_how_probable_it_was() {
+    let config = r#"{"strategy":"thompson","thompson":{"learn_from":"feedback"}}"#;
+    let router = house(config, &Still::new()).unwrap();
+    let random = Seeded::new(7);
+    let mut asked = HashMap::new();
+    let mut propensities = 0.0;
+    for n in 0..1_500 {
+        let decision = router.decide(&ask("hi")).unwrap();
+        let first = decision.candidate(0).unwrap().endpoint.to_string();
+        propensities += decision.propensity.unwrap();
+        answered(&router, &decision);
+        let good = if first == "c" { 0.9 } else { 0.5 };
+        let good = crate::learned::uniform(&random) < good;
+        // A third is never heard of, and some comes twice.
+        if n % 3 > 0 {
+            feedback(&router, decision.id, f64::from(u8::from(good))).unwrap();
+            feedback(&router, decision.id, 0.0).unwrap();
+        }
+        *asked.entry(first).or_insert(0) += u32::from(n >= 1_000);
+    }
+    assert!(asked["c"] > 425, "of the last 500: {asked:?}");
+    assert!(propensities > 900.0, "drawn with what it was believed to be: {propensities}");
+    assert_ne!(random.next_u64(), 0);
+}
+
+#[test]
+fn ends_teach_of_whoever_answered_in_the_end() {
+    let router = house(r#"{"strategy":"thompson"}"#, &Still::new()).unwrap();
+    for _ in 0..200 {
+        let decision = router.decide(&ask("hi")).unwrap();
+        for candidate in decision.candidates() {
+            let down = maof_core::Error::unavailable("down").origin_is(maof_core::Origin::Provider).failure();
+            let works = candidate.endpoint == name("d");
+            let end = End::of(if works { Outcome::Complete } else { Outcome::Failed(down) });
+            router.asked(&candidate.endpoint);
+            let waited = Duration::from_millis(10);
+            router.observe(Observed { decision: decision.id, candidate, waited, end: &end });
+            if works {
+                break;
+            }
+        }
+        feedback(&router, decision.id, 1.0).unwrap();
+    }
+    let firsts = (0..100).filter(|_| super::strategies::order(&router, &ask("hi")).starts_with('d')).count();
+    assert!(firsts > 90, "{firsts}");
+}
+
+#[test]
+fn feedback_that_cannot_be_learned_from_is_refused_by_field() {
+    let id = DecisionId::from_uuid(Uuid::from_u128(99));
+    let router = house(r#"{"strategy":"thompson"}"#, &Still::new()).unwrap();
+    let refused = |router: &Router, id, score| {
+        let error = feedback(router, id, score).unwrap_err();
+        (error.kind(), error.field().unwrap().to_owned())
+    };
+    assert_eq!(refused(&router, id, 1.0), (ErrorKind::NotFound, "decision".to_owned()));
+    assert_eq!(refused(&router, id, 1.1), (ErrorKind::InvalidRequest, "score".to_owned()));
+    assert_eq!(refused(&router, id, f64::NAN), (ErrorKind::InvalidRequest, "score".to_owned()));
+    // Another tenant's decision does not exist, before and after its feedback.
+    let decision = router.decide(&ask("hi")).unwrap();
+    for _ in 0..2 {
+        let error = router.feedback(&name("other"), decision.id, 1.0).unwrap_err();
+        assert_eq!((error.kind(), error.field()), (ErrorKind::NotFound, Some("decision")));
+        feedback(&router, decision.id, 1.0).unwrap();
+    }
+    let plain = house("{}", &Still::new()).unwrap();
+    assert_eq!(refused(&plain, id, 1.0), (ErrorKind::InvalidRequest, "strategy".to_owned()));
+}
+
+#[test]
+fn states_merge_in_any_order_and_any_number_of_times() {
+    let node = |called: &str, good: &str| {
+        let agents = vec![agent("small", "a b", ""), agent("big", "c d", "")];
+        let offers: HashMap<Name, Vec<Operation>> =
+            ["a", "b", "c", "d"].map(|one| (name(one), vec![Operation::Chat])).into_iter().collect();
+        let registry = Registry::new(agents, offers, HashMap::new()).unwrap();
+        let config = r#"{"strategy":"thompson","default_agents":["small","big"]}"#;
+        let ports = Ports { node: name(called), ..ports(&Still::new(), 3) };
+        let router = Router::new(registry, &serde_json::from_str(config).unwrap(), None, ports).unwrap();
+        for _ in 0..100 {
+            let decision = router.decide(&ask("hi")).unwrap();
+            let score = f64::from(u8::from(decision.candidate(0).unwrap().endpoint == name(good)));
+            feedback(&router, decision.id, score).unwrap();
+        }
+        router
+    };
+    let states =
+        [node("x", "a"), node("y", "b"), node("z", "c")].map(|router| router.learned_state().unwrap());
+    let merged = |order: &[usize]| {
+        let router = node("w", "d");
+        order.iter().for_each(|at| router.merge_state(&states[*at]).unwrap());
+        serde_json::to_string(&router.learned_state().unwrap()).unwrap()
+    };
+    let once = merged(&[0, 1, 2]);
+    assert_eq!(merged(&[2, 1, 0]), once);
+    assert_eq!(merged(&[1, 0, 1, 2, 0, 1]), once);
+    // Through the store and back, and another version is refused.
+    let state = serde_json::from_str(&once).unwrap();
+    let router = node("v", "a");
+    router.merge_state(&state).unwrap();
+    let other = serde_json::from_str(&once.replacen("\"version\":1", "\"version\":2", 1)).unwrap();
+    assert_eq!(router.merge_state(&other).unwrap_err().field(), Some("state"));
+    let plain = house("{}", &Still::new()).unwrap();
+    assert_eq!(plain.merge_state(&state).unwrap_err().field(), Some("strategy"));
+}
+
+/// The small one does what is easy, the big one everything.
+fn model() -> Model {
+    let line = |n: u32| match n % 2 {
+        0 => format!(r#"{{"prompt": "an easy question about {n}", "y": {{"small": 1, "big": 1}}}}"#),
+        _ => format!(r#"{{"prompt": "prove the hard lemma {n}", "y": {{"small": 0, "big": 1}}}}"#),
+    };
+    let outcomes: Vec<Recorded> = (0..200).map(|n| Recorded::parse(&line(n)).unwrap().unwrap()).collect();
+    let prices = crate::learned::Prices::parse(
+        r#"{"small": [0.1, 0.1], "big": [10, 10]}"#,
+        &crate::learned::arms_of(&outcomes),
+    );
+    Training { prices: prices.unwrap(), ..Training::default() }.train(&outcomes, &Seeded::new(1)).unwrap()
+}
+
+fn learned(config: &str, arms: [&str; 2]) -> Result<Router> {
+    let agents = vec![agent(arms[0], "a b", ""), agent(arms[1], "c d", "")];
+    let offers: HashMap<Name, Vec<Operation>> =
+        ["a", "b", "c", "d"].map(|one| (name(one), vec![Operation::Chat])).into_iter().collect();
+    let registry = Registry::new(agents, offers, HashMap::new())?;
+    Router::new(registry, &serde_json::from_str(config).unwrap(), Some(model()), ports(&Still::new(), 1))
+}
+
+const WEIGHED: &str = r#"{"strategy":"learned","learned":{"model":"m","cost_weight":0.2}}"#;
+
+#[test]
+fn the_model_sends_what_is_easy_to_the_cheap_agent_and_goes_on_learning() {
+    let with = |config: &str| {
+        let config = config.replacen('{', r#"{"default_agents":["big","small"],"#, 1);
+        learned(&config, ["small", "big"]).unwrap()
+    };
+    let router = with(WEIGHED);
+    let order = |router: &Router, text: &str| super::strategies::order(router, &ask(text));
+    assert_eq!(order(&router, "an easy question about 777"), "abcd");
+    assert_eq!(order(&router, "prove the hard lemma 777"), "cdab");
+    let quality = with(r#"{"strategy":"learned","learned":{"model":"m","quality":0.95}}"#);
+    assert_eq!(order(&quality, "an easy question about 777"), "abcd");
+    assert_eq!(order(&quality, "prove the hard lemma 777"), "cdab");
+    let decision = router.decide(&ask("an easy question about 777")).unwrap();
+    assert_eq!(decision.explain().candidates[0].scores.0[0].0, "learned");
+    // It was wrong of late, and again and again.
+    for n in 0..400 {
+        let decision = router.decide(&ask(&format!("an easy question about {n}"))).unwrap();
+        if decision.candidate(0).unwrap().agent == name("small") {
+            answered(&router, &decision);
+            feedback(&router, decision.id, 0.0).unwrap();
+        }
+    }
+    assert_eq!(order(&router, "an easy question about 777"), "cdab");
+}
+
+#[test]
+fn a_model_of_nobody_who_exists_is_refused() {
+    assert_eq!(learned(WEIGHED, ["x", "y"]).unwrap_err().field(), Some("learned.model"));
+    // Who is no arm comes last.
+    let config = WEIGHED.replacen('{', r#"{"default_agents":["x","big"],"#, 1);
+    let router = learned(&config, ["x", "big"]).unwrap();
+    assert_eq!(super::strategies::order(&router, &ask("an easy question about 1")), "cdab");
+}
