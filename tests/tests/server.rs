@@ -108,6 +108,32 @@ async fn administrators_may_ask_every_endpoint_whether_it_is_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_fails_its_probe_is_asked_after_all_others() {
+    let upstream = maof_testkit::Upstream::start(maof_testkit::Script::default()).await;
+    let config = format!(
+        "providers:\n  up: {{profile: openai_compatible, base_url: '{}'}}\n  down: {{profile: openai_compatible, base_url: 'http://127.0.0.1:1/v1'}}\n\
+         endpoints:\n  - {{name: a, provider: down, model: m}}\n  - {{name: b, provider: up, model: m}}\n\
+         agents: [{{name: both, endpoints: [a, b]}}]\nrouting: {{probe_ms: 1000}}\n\
+         resilience: {{circuit_breaker: {{failure_threshold: 1000000}}, retry: {{max_attempts: 1}}}}\n",
+        upstream.base_url()
+    );
+    let server = Server::start(&config).await;
+    let body = json!({"model": "both", "messages": [{"role": "user", "content": "hi"}]});
+    // The first calls may be earlier than the first probe. Those after it ask the one that is well, at once.
+    for _ in 0..1_000 {
+        let response = server.post("/v1/chat/completions", &body).send().await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()["x-maof-endpoint"]),
+            (StatusCode::OK, &"b".parse().unwrap())
+        );
+        if response.headers()["x-maof-fallbacks"] == "0" {
+            return;
+        }
+    }
+    panic!("the one that cannot be reached is asked first, again and again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_by_field_and_leaves_nothing() {
     let server = Server::start("server: {body_limit: 100000}").await;
     let check = |body: Value, status: u16, code: &'static str, part: &'static str| {

@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, EndpointConfig};
 use crate::counting::Counting;
 use crate::handle::{AgentInfo, Inner, Maof};
-use crate::stack;
 use crate::system::{SystemClock, SystemIds, SystemRandom};
+use crate::{probe, stack};
 
 /// Builds a [`Maof`]; made by [`Maof::builder`].
 #[derive(Debug)]
@@ -152,6 +152,8 @@ impl Builder {
         };
         let calls = stack::call(&parts, &endpoints)?;
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
+        let probes = probe::keep_telling(&config.routing, &route, &endpoints, &closing);
+        tracker.spawn(probes);
         let structured = config.structured.clone();
         let engine = Engine::new(EngineParts {
             config: config.engine.clone(),

@@ -1,10 +1,14 @@
 //! Asks every endpoint whether it is well, without a call.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use maof_core::{Endpoint, Failure, Name, Probe};
+use maof_router::Router;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::handle::Maof;
 
@@ -56,5 +60,61 @@ impl Maof {
             took_ms: took.as_micros() as f64 / 1_000.0,
             error: found.err().map(|error| error.failure()),
         }
+    }
+}
+
+/// Tells the router again and again which endpoints are well, until the process is to end. What cannot be probed is left
+/// to its calls.
+pub(crate) fn keep_telling(
+    config: &maof_router::Config,
+    router: &Arc<Router>,
+    endpoints: &[Arc<dyn Endpoint>],
+    closing: &CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let every = config.probe_ms.map(Duration::from_millis);
+    let (router, endpoints, closing) = (Arc::clone(router), endpoints.to_vec(), closing.clone());
+    async move {
+        if let Some(every) = every {
+            closing.run_until_cancelled(rounds(&router, &endpoints, every)).await;
+        }
+    }
+}
+
+async fn rounds(router: &Router, endpoints: &[Arc<dyn Endpoint>], every: Duration) {
+    let mut unwell = HashSet::new();
+    loop {
+        let probes: Vec<_> = endpoints.iter().cloned().map(probed).collect();
+        let mut found = stream::iter(probes).buffer_unordered(AT_ONCE);
+        while let Some((name, found)) = found.next().await {
+            tell(router, &mut unwell, name, found);
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+async fn probed(endpoint: Arc<dyn Endpoint>) -> (Name, maof_core::Result<Probe>) {
+    let found = endpoint.probe().await;
+    (endpoint.card().name.clone(), found)
+}
+
+/// One that changes is worth a line in the log.
+fn tell(router: &Router, unwell: &mut HashSet<Name>, name: Name, found: maof_core::Result<Probe>) {
+    let well = match found {
+        Ok(Probe::Unknown) => return,
+        Ok(Probe::Well) => {
+            if unwell.remove(&name) {
+                tracing::info!(endpoint = %name, "is well again, by its probe");
+            }
+            true
+        }
+        Err(error) => {
+            if unwell.insert(name.clone()) {
+                tracing::warn!(endpoint = %name, error = ?error, "is not well, by its probe: it is asked after all others");
+            }
+            false
+        }
+    };
+    if router.probed(&name, well).is_err() {
+        tracing::debug!(endpoint = %name, "no agent has it, so that nobody needs to know");
     }
 }

@@ -45,6 +45,11 @@ pub struct Config {
     /// How fast `latency` and `performance` forget, in milliseconds: what is so long ago counts about a third. Default
     /// 10,000; 100 to 3,600,000.
     pub decay_ms: u64,
+    /// How often each endpoint is asked whether it is well, in milliseconds: at its health path or for its list of models,
+    /// nothing that is billed. One that is not is asked after all others. Default: none, its calls alone tell; 1,000 to
+    /// 86,400,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe_ms: Option<u64>,
     /// What the rank `learned` needs.
     pub learned: Learned,
     /// How the spread `thompson` learns.
@@ -63,6 +68,7 @@ impl Default for Config {
             tiers: Vec::new(),
             warm_up_ms: 30_000,
             decay_ms: 10_000,
+            probe_ms: None,
             learned: Learned::default(),
             thompson: Thompson::default(),
         }
@@ -106,6 +112,12 @@ impl Config {
         self.validate_tiers()?;
         if self.warm_up_ms > 3_600_000 {
             return wrong("must be at most 3,600,000 milliseconds", "warm_up_ms");
+        }
+        if self.probe_ms.is_some_and(|every| !(1_000..=86_400_000).contains(&every)) {
+            return wrong(
+                "must be from 1,000 to 86,400,000 milliseconds; leave it away for no probes",
+                "probe_ms",
+            );
         }
         if !(100..=3_600_000).contains(&self.decay_ms) {
             return wrong("must be 100 to 3,600,000 milliseconds", "decay_ms");
