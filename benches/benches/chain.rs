@@ -24,6 +24,8 @@ async fn one(maof: &Maof, workflow: &Arc<Workflow>) {
         content: json!("a short question"),
         priority: 0,
         deadline: None,
+        session: None,
+        tags: None,
         idempotency_key: None,
         workflow: Some(Arc::clone(workflow)),
     };

@@ -53,6 +53,8 @@ async fn main() -> Result<()> {
         content: json!(["to be or not to be", "that is the question"]),
         priority: 0,
         deadline: None,
+        session: None,
+        tags: None,
         idempotency_key: Some("hamlet".to_owned()),
         workflow: Some(workflow),
     };

@@ -150,6 +150,7 @@ async fn every_door_says_who_answered_how_long_it_took_and_under_which_id() {
         let headers = response.headers();
         assert_eq!(text(headers, "x-maof-provider"), Some("up"), "{}", door.path);
         assert_eq!(text(headers, "x-maof-endpoint"), Some("up"), "{}", door.path);
+        assert_eq!(text(headers, "x-maof-decision").map(str::len), Some(36), "{}", door.path);
         let overhead = number(headers, "x-maof-overhead-ms");
         assert!(overhead > 0.0, "{}", door.path);
         for name in ["x-request-id", "request-id"] {

@@ -30,6 +30,8 @@ async fn submit(maof: &Maof, step: Value, deadline: Option<Duration>) -> Run {
         content: json!("question"),
         priority: 0,
         deadline,
+        session: None,
+        tags: None,
         idempotency_key: None,
         workflow: Some(workflow),
     };
@@ -114,6 +116,8 @@ async fn a_task_that_a_worker_left_behind_is_taken_up_by_the_next_one() {
         content: json!("q"),
         priority: 0,
         deadline: None,
+        session: None,
+        tags: None,
         idempotency_key: None,
         workflow: None,
     };

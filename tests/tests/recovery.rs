@@ -26,6 +26,8 @@ async fn run(server: &Server, on_error: Value) -> Run {
         content: json!("question"),
         priority: 0,
         deadline: None,
+        session: None,
+        tags: None,
         idempotency_key: None,
         workflow: Some(workflow),
     };

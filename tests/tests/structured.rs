@@ -280,6 +280,8 @@ async fn what_an_agent_declares_holds_for_tasks_and_callers_alike() {
         content: json!("Up or down?"),
         priority: 0,
         deadline: None,
+        session: None,
+        tags: None,
         idempotency_key: None,
         workflow: None,
     };
@@ -326,6 +328,8 @@ async fn a_steps_schema_is_asked_for_judged_and_repaired_and_checked_when_it_is_
         content: json!("Up or down?"),
         priority: 0,
         deadline: None,
+        session: None,
+        tags: None,
         idempotency_key: None,
         workflow: Some(workflow),
     };

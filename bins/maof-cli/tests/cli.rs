@@ -18,6 +18,7 @@ fn root() -> PathBuf {
 fn run(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(maof());
     command.current_dir(dir).args(args).env_remove("MAOF_CONFIG").env_remove("MAOF_DB");
+    command.env_remove("MAOF_API_KEY").env("NO_PROXY", "127.0.0.1");
     command.stdin(Stdio::null()).output().unwrap()
 }
 
@@ -353,4 +354,78 @@ fn endpoints_that_are_probed_say_whether_they_are_well() {
                   endpoints: [{name: gone, provider: p, model: m}]\n";
     check(&[("maof.yaml", config)], &["agents", "--probe"], 6, &["gone  unwell: "]);
     check(&[("maof.yaml", config)], &["agents", "--probe", "--json"], 6, &["\"status\":\"unwell\""]);
+}
+
+/// A server that takes one request and answers it so; what it was sent.
+fn answering(answer: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut socket, _) = listener.accept().unwrap();
+        let (mut sent, mut some) = (Vec::new(), [0; 1024]);
+        // The body is one JSON object, and the last thing that is sent.
+        while !sent.ends_with(b"}") {
+            let read = socket.read(&mut some).unwrap();
+            assert!(read > 0, "{}", text(&sent));
+            sent.extend_from_slice(&some[..read]);
+        }
+        socket.write_all(answer.as_bytes()).unwrap();
+        text(&sent)
+    });
+    (url, served)
+}
+
+#[test]
+fn feedback_is_sent_with_the_key_and_a_refusal_is_told_as_it_was_there() {
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let check = |answer: &'static str, more: &[&str], code: i32, part: &str| {
+        let (url, served) = answering(answer);
+        let dir = tempfile::tempdir().unwrap();
+        let url = url + "/";
+        let args = [&["feedback", ID, "0.8", "--key", "sk-mine", "--url", &url], more].concat();
+        let output = run(dir.path(), &args);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{answer}: {said}");
+        assert!(said.contains(part) && !said.contains("sk-mine"), "{answer}: {said}");
+        let sent = served.join().unwrap();
+        assert!(sent.starts_with("POST /feedback HTTP/1.1\r\n"), "{sent}");
+        assert!(sent.to_lowercase().contains("\r\nauthorization: bearer sk-mine\r\n"), "{sent}");
+        let body: Value = serde_json::from_str(sent.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(body, serde_json::json!({"decision": ID, "score": 0.8}));
+    };
+    let json = &["--json"][..];
+    check("HTTP/1.1 204 No Content\r\n\r\n", &[], 0, "was worth 0.8: noted");
+    check("HTTP/1.1 204 No Content\r\n\r\n", json, 0, &format!(r#"{{"decision":"{ID}","score":0.8}}"#));
+    let unknown = concat!(
+        "HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n",
+        r#"{"error": {"code": "not_found", "message": "no decision of that id", "param": "decision"}}"#,
+    );
+    check(unknown, &[], 3, "error: no decision of that id");
+    check(unknown, json, 3, r#""param":"decision""#);
+    let refused = concat!(
+        "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n",
+        r#"{"error": {"code": "unauthenticated", "message": "this key is not known"}}"#,
+    );
+    check(refused, &[], 4, "this key is not known");
+    check("HTTP/1.1 302 Found\r\nlocation: /\r\nconnection: close\r\n\r\n", &[], 6, "status 302");
+    check("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>", &[], 6, "none of MAOF's");
+}
+
+#[test]
+fn wrong_feedback_is_told_before_anybody_is_asked() {
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let wrong = |args: &[&str], code: i32, part: &str| {
+        check(&[], &[&["feedback"], args, &["--key", "k"]].concat(), code, &[part]);
+    };
+    wrong(&[id, "1.5"], 2, "`score` must be 0 to 1");
+    wrong(&[id, "-1"], 2, "`score` must be 0 to 1");
+    wrong(&[id, "NaN"], 2, "`score` must be 0 to 1");
+    wrong(&[id, "good"], 2, "SCORE");
+    wrong(&["first", "1"], 2, "DECISION");
+    wrong(&[id, "1", "--url", "localhost:8000"], 2, "--url");
+    wrong(&[id, "1", "--url", "nowhere"], 2, "--url");
+    wrong(&[id, "1", "--url", "http://127.0.0.1:1"], 6, "no server answered");
+    check(&[], &["feedback", id, "1", "--key", "a\nb"], 2, &["key"]);
+    check(&[], &["feedback", "--help"], 0, &["Example:", "MAOF_API_KEY"]);
 }

@@ -1,5 +1,6 @@
 //! Tasks, runs and their journal: what must not be lost.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,12 @@ pub struct Task {
     pub principal: Principal,
     /// When the answer is of no more use.
     pub deadline: Option<Timestamp>,
+    /// The session that it belongs to, as the caller names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Arc<str>>,
+    /// What else the caller says of it, for rules of routing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Arc<BTreeMap<Name, Name>>>,
 }
 
 /// Where a run stands.

@@ -160,6 +160,8 @@ pub enum Signal<'a> {
     },
     /// A call waits for the answer to one that is the same.
     Joined,
+    /// A caller said what an answer was worth.
+    FedBack,
     /// The cache was asked for an answer, or passed by.
     Cache(CacheStatus),
     /// How much the cache keeps has changed.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use maof_core::{Error, ErrorKind, Failure, Money, Name, Result, RunState, Usage, Verdict};
+use maof_core::{DecisionId, Error, ErrorKind, Failure, Money, Name, Result, RunState, Usage, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,6 +30,9 @@ pub struct Slot {
 /// An agent's answer, and what it took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentAnswer {
+    /// The decision that chose who answered, for feedback; answers of old journals have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionId>,
     /// The agent that answered.
     pub agent: Name,
     /// The endpoint that answered.
@@ -177,6 +180,7 @@ mod tests {
     fn records_survive_the_journal() {
         let slot = Slot { step: 1, item: 2, member: 3 };
         let answer = AgentAnswer {
+            decision: Some(DecisionId::from_uuid(Default::default())),
             agent: Name::new("a").unwrap(),
             endpoint: Name::new("e").unwrap(),
             value: serde_json::json!({"label": "positive", "list": [1, 2.5, null, "x"]}),

@@ -1,10 +1,13 @@
 //! What our own API reads and writes.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderMap, HeaderName};
 use maof::{Report, RunAnswer};
-use maof_core::{Error, Failure, Money, Name, Result, Run};
+use maof_core::{DecisionId, Error, Failure, Money, Name, Result, Run};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The body of `POST /tasks`.
 #[derive(Debug, Deserialize)]
@@ -17,6 +20,22 @@ pub(crate) struct NewTask {
     /// From now, in milliseconds.
     #[serde(default)]
     pub(crate) deadline_ms: Option<u64>,
+    /// As `x-maof-session` at the gateway.
+    #[serde(default)]
+    pub(crate) session: Option<String>,
+    /// As `x-maof-tags` at the gateway.
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<Name, Name>,
+}
+
+/// The body of `POST /feedback`. Its fields are read one by one, so that what is wrong is told by its name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewFeedback<'a> {
+    #[serde(borrow)]
+    pub(crate) decision: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(crate) score: Option<&'a RawValue>,
 }
 
 /// The query of `POST /tasks`.
@@ -99,6 +118,9 @@ pub(crate) struct TaskDetail {
 /// One agent's answer.
 #[derive(Debug, Serialize)]
 struct AgentResponse {
+    /// What `POST /feedback` takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<DecisionId>,
     step: String,
     item: u32,
     agent: Name,
@@ -117,6 +139,7 @@ impl TaskDetail {
     pub(crate) fn of(run: Run, report: Report, answers: Vec<RunAnswer>) -> Self {
         let truncated = answers.len() > MOST_ANSWERS;
         let shown = answers.into_iter().take(MOST_ANSWERS).map(|a| AgentResponse {
+            decision: a.answer.decision,
             step: a.step.to_string(),
             item: a.item,
             agent: a.answer.agent,

@@ -60,6 +60,7 @@ pub struct Metrics {
     shed: Family<Counter>,
     concurrency_limit: Family<Gauge>,
     joined: Family<Counter>,
+    feedback: Family<Counter>,
     cache: Family<Counter>,
     cache_bytes: Family<Gauge>,
     hedges: Family<Counter>,
@@ -120,6 +121,7 @@ impl Metrics {
             shed: Family::new(&names::SHED, [none(), none()], r),
             concurrency_limit: Family::new(&names::CONCURRENCY_LIMIT, [none(), none()], r),
             joined: Family::new(&names::JOINED, [none(), none()], r),
+            feedback: Family::new(&names::FEEDBACK, [none(), none()], r),
             cache: Family::new(&names::CACHE, [cache, none()], r),
             cache_bytes: Family::new(&names::CACHE_BYTES, [none(), none()], r),
             hedges: Family::new(&names::HEDGES, [endpoint(), none()], r),
@@ -247,6 +249,7 @@ impl Observe for Metrics {
             Signal::ConcurrencyLimit { limit } => {
                 self.concurrency_limit.with(0, 0, |g| g.set(f64::from(limit)));
             }
+            Signal::FedBack => self.feedback.with(0, 0, |c| c.increment(1)),
             Signal::Joined => self.joined.with(0, 0, |c| c.increment(1)),
             Signal::Cache(status) => self.cache.with(status.place(), 0, |c| c.increment(1)),
             Signal::CacheSize { bytes } => self.cache_bytes.with(0, 0, |g| g.set(bytes as f64)),

@@ -61,6 +61,7 @@ metrics! {
     SHED = "maof_shed_total", Counter, [], "Calls refused at the door, because too many were under way.";
     CONCURRENCY_LIMIT = "maof_concurrency_limit", Gauge, [], "Calls that may be under way, once that was decided anew.";
     JOINED = "maof_joined_total", Counter, [], "Calls that were answered with another one that was the same.";
+    FEEDBACK = "maof_feedback_total", Counter, [], "Times that a caller said what an answer was worth.";
     CACHE = "maof_cache_total", Counter, ["result"], "Calls by what the cache did: hit, miss, or bypass.";
     CACHE_BYTES = "maof_cache_bytes", Gauge, [], "Bytes that kept answers take, about.";
     HEDGES = "maof_hedges_total", Counter, ["endpoint"], "Times that another endpoint was asked beside this one, which was slow.";

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures::Stream;
 use maof_core::{
-    Audit, AuditRow, Body, Cache, Call, CallId, Clock, Dialect, Endpoint, Envelope, Error, Ids, Journal,
-    Ledger, Name, Principal, Record as Row, Reply, Result, Role, Route, Run, RunFilter, RunId, Target, Task,
-    TaskId, Timestamp,
+    Audit, AuditRow, Body, Cache, Call, CallId, Clock, DecisionId, Dialect, Endpoint, Envelope, Error, Ids,
+    Journal, Ledger, Name, Observe as _, Principal, Record as Row, Reply, Result, Role, Route, Run,
+    RunFilter, RunId, Signal, Target, Task, TaskId, Timestamp,
 };
 use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
 use maof_security::Keyring;
@@ -70,6 +70,10 @@ pub struct TaskRequest {
     pub priority: i16,
     /// How long the answer is of use.
     pub deadline: Option<Duration>,
+    /// The session that it belongs to, as the caller names it.
+    pub session: Option<Arc<str>>,
+    /// What else the caller says of it, for rules of routing.
+    pub tags: Option<Arc<BTreeMap<Name, Name>>>,
     /// The same key twice is the same run.
     pub idempotency_key: Option<String>,
     /// The workflow, where it is not one of the configured ones.
@@ -218,6 +222,8 @@ impl Maof {
             priority: request.priority,
             principal: (**principal).clone(),
             deadline: request.deadline.map(|d| now.plus(d)),
+            session: request.session,
+            tags: request.tags,
         };
         let run = self.inner.engine.submit(task, &workflow, request.idempotency_key).await?;
         self.note(principal, "task.submit", run.id.to_string());
@@ -410,6 +416,22 @@ impl Maof {
         let gone = cache.forget(&principal.tenant, by, self.inner.clock.now()).await?;
         self.note(principal, "cache.clear", by.map_or_else(String::new, Name::to_string));
         Ok(gone)
+    }
+
+    /// What the answer under `decision`, made for the principal's tenant, was worth, 0 to 1. It may come late or never;
+    /// what comes again changes nothing.
+    ///
+    /// # Errors
+    /// `permission_denied` when the principal may not call; `not_found` naming `decision`: never made for this tenant, or
+    /// forgotten; `invalid_request` naming `score`, or `strategy` where it learns nothing.
+    pub fn feedback(&self, principal: &Principal, decision: DecisionId, score: f64) -> Result<()> {
+        if !principal.may_call() {
+            return Err(Error::permission_denied("this principal may not give feedback"));
+        }
+        self.inner.route.feedback(&principal.tenant, decision, score)?;
+        self.inner.metrics.on(Signal::FedBack);
+        self.note(principal, "feedback", decision.to_string());
+        Ok(())
     }
 
     /// Metrics in Prometheus' text format.

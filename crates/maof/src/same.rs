@@ -110,6 +110,10 @@ impl Parts {
         if let Grant::Only(agents) = &principal.grant {
             agents.iter().for_each(|agent| parts.add(agent.as_str().as_bytes()));
         }
+        // A rule may say that who is tagged so is answered by some and not by others. No name has an equals sign.
+        for (key, value) in call.provenance.tags.iter().flat_map(|tags| tags.iter()) {
+            parts.add_all([b"tag=".as_slice(), key.as_str().as_bytes(), value.as_str().as_bytes()]);
+        }
         parts
     }
 
@@ -200,6 +204,8 @@ mod tests {
             but(|c| c.principal = principal(|p| p.tier = name("other"))),
             but(|c| c.principal = principal(|p| p.grant = Grant::Only(vec![name("a")]))),
             but(|c| c.target = Target::Name(name("b"))),
+            but(|c| c.provenance.tags = Some(Arc::new([(name("team"), name("a"))].into()))),
+            but(|c| c.provenance.tags = Some(Arc::new([(name("team"), name("b"))].into()))),
             but(|c| c.target = Target::Capability(name("a"))),
             but(|c| {
                 c.body = Body::from(ChatRequest { temperature: Some(0.0), ..ChatRequest::user("ho") });

@@ -66,6 +66,8 @@ async fn main() -> anyhow::Result<()> {
                 content: json!({"name": "all", "items": ["a", "b", "c", "d"]}),
                 priority: 0,
                 deadline: None,
+                session: None,
+                tags: None,
                 idempotency_key: Some("crash".to_owned()),
                 workflow: Some(workflow),
             };

@@ -39,7 +39,7 @@ const GROUND: [&str; 7] = ["async-trait", "bytes", "futures-core", "serde", "ser
 /// What stays behind one wall, and whose.
 const WALLS: [(&str, &[&str]); 7] = [
     ("axum", &["maof-http", BESIDE]),
-    ("reqwest", &["maof-providers"]),
+    ("reqwest", &["maof-providers", "maof-cli"]),
     ("sqlx", &["maof-store"]),
     ("rusqlite", &["maof-store"]),
     ("metrics", &["maof-telemetry"]),

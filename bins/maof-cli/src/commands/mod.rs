@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod config;
 mod explain;
+pub(crate) mod feedback;
 pub(crate) mod route;
 pub(crate) mod run;
 pub(crate) mod serve;

@@ -65,6 +65,8 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
                 content,
                 priority: 0,
                 deadline: None,
+                session: None,
+                tags: None,
                 idempotency_key: args.idempotency_key,
                 workflow: Some(workflow),
             };

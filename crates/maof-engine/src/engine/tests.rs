@@ -135,6 +135,8 @@ async fn submit(engine: &Engine, key: Option<&str>) -> Result<Run> {
         priority: 0,
         principal: (*Principal::local()).clone(),
         deadline: None,
+        session: None,
+        tags: None,
     };
     engine.submit(task, &workflow(), key.map(str::to_owned)).await
 }

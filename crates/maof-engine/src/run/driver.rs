@@ -208,6 +208,8 @@ impl Driver {
             effect: Some(effect_key(&self.run, slot).into()),
             step: Some(Arc::clone(step)),
             task_type: Some(self.run.task.task_type.clone()),
+            session: self.run.task.session.clone(),
+            tags: self.run.task.tags.clone(),
             ..Provenance::default()
         };
         call
@@ -368,6 +370,7 @@ async fn ask(context: &Context, call: Call) -> Result<AgentAnswer> {
     let chosen: Option<&Chosen> = head.chosen.as_deref();
     let unnamed = || Error::internal("a reply does not say who answered");
     Ok(AgentAnswer {
+        decision: chosen.map(|c| c.decision),
         agent: chosen.map(|c| c.agent.clone()).ok_or_else(unnamed)?,
         endpoint: chosen.map(|c| c.endpoint.clone()).ok_or_else(unnamed)?,
         value: value_of(text),

@@ -35,6 +35,7 @@ fn workflow(spec: Value) -> maof_core::Result<Arc<Workflow>> {
 fn answer(agent: &str, value: Value) -> Box<AgentAnswer> {
     let agent = Name::new(agent).unwrap();
     Box::new(AgentAnswer {
+        decision: None,
         endpoint: agent.clone(),
         agent,
         value,

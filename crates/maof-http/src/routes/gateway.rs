@@ -18,7 +18,7 @@ use maof_core::{
 use serde_json::json;
 
 use super::headers::{Ids, Told};
-use super::{openai_error, unreadable};
+use super::{about, openai_error, unreadable};
 use crate::body::{bytes, frames};
 use crate::error::dialect_error;
 use crate::{auth, departure};
@@ -140,6 +140,7 @@ async fn try_answer(
     call.stream = stream;
     call.provenance.request.clone_from(&ids.request);
     ids.call = Some(call.id);
+    about::read(headers, &mut call.provenance)?;
     if let Some(said) = headers.get(CACHE_CONTROL).and_then(|said| said.to_str().ok()) {
         call.cache = CacheControl::parse(said);
     }

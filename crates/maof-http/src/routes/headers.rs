@@ -12,8 +12,8 @@ use crate::dto::dollars;
 
 /// Fields left out that a header names at most, and how long each may be.
 const DROPPED: (usize, usize) = (32, 128);
-/// Bytes that a caller's own id of its request may have.
-const MAX_REQUEST_ID: usize = 128;
+/// Bytes that a caller's own id, of its request or its session, may have.
+const MAX_ID: usize = 128;
 
 /// The ids that are known of a request so far.
 #[derive(Debug, Default)]
@@ -27,9 +27,7 @@ impl Ids {
     /// What the caller says of itself, where that is short and plain enough to be logged and passed on.
     pub(super) fn of(headers: &HeaderMap) -> Ids {
         let given = headers.get(&named::X_REQUEST_ID).and_then(|value| value.to_str().ok());
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
-        let usable = |id: &&str| (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain);
-        Ids { request: given.filter(usable).map(Arc::from), call: None }
+        Ids { request: given.filter(|id| is_plain(id)).map(Arc::from), call: None }
     }
 
     /// Names a response: by the caller's id where it gave one, and by ours.
@@ -44,6 +42,12 @@ impl Ids {
             headers.insert(&named::CALL_ID, id);
         }
     }
+}
+
+/// Whether an id of a caller's is short and plain enough to be logged and passed on.
+pub(super) fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&byte);
+    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(plain)
 }
 
 /// A reply, as it is described.
@@ -68,6 +72,7 @@ impl Told<'_> {
             text(&mut put, &named::AGENT, chosen.agent.as_str());
             text(&mut put, &named::ENDPOINT, chosen.endpoint.as_str());
             put(&named::FALLBACKS, chosen.fallbacks.into());
+            text(&mut put, &named::DECISION, chosen.decision.uuid().hyphenated().encode_lower(&mut [0; 36]));
         }
         if let Some(provider) = &self.head.provider {
             text(&mut put, &named::PROVIDER, provider.as_str());
@@ -155,6 +160,8 @@ mod named {
     pub(super) static CALL_ID: HeaderName = HeaderName::from_static("x-maof-call-id");
     pub(super) static AGENT: HeaderName = HeaderName::from_static("x-maof-agent");
     pub(super) static ENDPOINT: HeaderName = HeaderName::from_static("x-maof-endpoint");
+    /// What `POST /feedback` takes.
+    pub(super) static DECISION: HeaderName = HeaderName::from_static("x-maof-decision");
     pub(super) static PROVIDER: HeaderName = HeaderName::from_static("x-maof-provider");
     pub(super) static FALLBACKS: HeaderName = HeaderName::from_static("x-maof-fallbacks");
     pub(super) static ATTEMPTS: HeaderName = HeaderName::from_static("x-maof-attempts");

@@ -1,7 +1,9 @@
 //! The routes; one file a subject.
 
+mod about;
 mod agents;
 mod cache;
+mod feedback;
 mod gateway;
 mod headers;
 mod health;
@@ -41,6 +43,7 @@ pub fn router(maof: Maof) -> Router {
         .route("/tasks/{id}/events", get(tasks::events))
         .route("/agents", get(agents::list))
         .route("/cache", delete(cache::clear))
+        .route("/feedback", post(feedback::give))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/endpoints", get(health::endpoints))

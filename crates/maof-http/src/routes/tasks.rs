@@ -16,7 +16,7 @@ use maof::{Maof, TaskRequest};
 use maof_core::{Error, Result, Run, RunFilter, RunId};
 use serde_json::json;
 
-use super::unreadable;
+use super::{about, unreadable};
 use crate::auth::Caller;
 use crate::dto::{After, Listing, NewTask, TaskDetail, TaskLine, Waiting, header};
 use crate::error::ApiError;
@@ -45,6 +45,8 @@ pub(super) async fn submit(
         content: task.content,
         priority: task.priority,
         deadline: task.deadline_ms.map(Duration::from_millis),
+        session: task.session.as_deref().map(|said| about::session(said, "session")).transpose()?,
+        tags: about::bounded(task.tags, "tags")?,
         idempotency_key: header(&headers, &IDEMPOTENCY_KEY)?.map(str::to_owned),
         workflow: None,
     };

@@ -100,6 +100,7 @@ fn tell_everything(metrics: &Metrics) {
         Signal::Shed,
         Signal::ConcurrencyLimit { limit: 5 },
         Signal::Joined,
+        Signal::FedBack,
         Signal::CallFailed { error: ErrorKind::Unavailable, origin: Origin::Provider },
         Signal::Escalated { run, step: "s", error: ErrorKind::Internal, origin: Origin::Maof },
         Signal::Cache(maof_core::CacheStatus::Miss),

@@ -41,6 +41,8 @@ fn new(number: u128, tenant: &str, priority: i16, content: Value) -> NewRun {
             priority,
             principal: principal(tenant),
             deadline: None,
+            session: None,
+            tags: None,
         },
         idempotency_key: None,
         records: vec![Bytes::from_static(b"first")],
