@@ -133,7 +133,6 @@ impl Builder {
         let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
         let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
         let observe = observers(&metrics, &health, &route);
-
         let cache = config.cache.as_ref().map(|cache| kept_in(cache, &observe));
         let parts = stack::Parts {
             resilience: config.resilience.clone(),
@@ -152,8 +151,7 @@ impl Builder {
         };
         let calls = stack::call(&parts, &endpoints)?;
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
-        let probes = probe::keep_telling(&config.routing, &route, &endpoints, &closing);
-        tracker.spawn(probes);
+        tracker.spawn(probe::keep_telling(&config.routing, &route, &endpoints, &closing));
         let structured = config.structured.clone();
         let engine = Engine::new(EngineParts {
             config: config.engine.clone(),
