@@ -14,7 +14,8 @@ use maof_core::{
     Ask, Call, Card, Clock, Content, Endpoint, Error, Operation, Probe, Reply, Result, Unsupported,
 };
 
-use self::frames::{Asked, Frames};
+use self::frames::Frames;
+use crate::asked::Asked;
 use crate::client::{Answer, Events, Http, Pooled, Request};
 use crate::dialect::gate::Gate;
 use crate::exchange::{Exchange, media_type, wrong_type};

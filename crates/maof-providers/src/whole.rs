@@ -2,9 +2,10 @@
 
 use futures::stream;
 use maof_core::{
-    Answer, Call, Card, ChatAnswer, Choice, Delta, Event, Finish, Operation, Part, Reply, Response, Result,
-    Unit, Usage,
+    Answer, Call, Card, ChatAnswer, Delta, Event, Finish, Operation, Reply, Response, Result, Usage,
 };
+
+use crate::asked::Asked;
 
 /// The reply to a call of an upstream that does not stream: a caller who wants a stream gets one of a single event.
 /// What the upstream does not say of a conversation's usage is estimated.
@@ -24,19 +25,9 @@ pub(crate) fn reply(call: &Call, mut response: Response, card: &Card) -> Result<
 /// A conversation's answer with what it used, which is estimated where the upstream does not say.
 pub(crate) fn measured(call: &Call, mut response: Response, card: &Card) -> Response {
     if call.operation() == Operation::Chat && response.usage.is_none() {
-        response.usage = Some(estimate(call, response.said_bytes(), card));
+        response.usage = Some(Asked::of(call, card).used(response.said_bytes(), 0));
     }
     response
-}
-
-/// A quarter of the bytes of English text are tokens, and there are no more than may come. Only who charges by
-/// characters is told of them.
-fn estimate(call: &Call, said: u64, card: &Card) -> Usage {
-    let asked = call.token_bound();
-    let output = said.div_ceil(4).min(call.body.max_output(card.max_output));
-    let characters = if card.tariff.price(Unit::Character) > 0 { asked } else { 0 };
-    let usage = Usage::default().with(Unit::Input, asked.div_ceil(4)).with(Unit::Output, output);
-    usage.with(Unit::Character, characters).estimate()
 }
 
 /// A conversation's answer of plain text.
@@ -47,32 +38,13 @@ pub(crate) fn text(text: String, usage: Option<Usage>) -> Response {
 }
 
 fn deltas(response: &Response) -> Result<Vec<Delta>> {
-    let mut deltas = vec![Delta::Start {
-        id: response.id.clone().unwrap_or_default(),
-        model: response.model.clone().unwrap_or_default(),
-    }];
-    let answer = response.answer()?;
-    if let Answer::Transcribe(heard) = answer {
-        deltas.push(Delta::Text { choice: 0, text: heard.text.clone() });
-        deltas.push(Delta::Finish { choice: 0, reason: Finish::Stop });
-    }
-    if let Answer::Chat(chat) = answer {
-        for (choice, at) in chat.choices.iter().zip(0..) {
-            deltas.extend(choice.message.parts.iter().map(|part| said(at, part)));
-            deltas.push(Delta::Finish { choice: at, reason: finish(choice) });
-        }
-    }
+    let Answer::Transcribe(heard) = response.answer()? else { return response.deltas() };
+    let (id, model) = (response.id.clone().unwrap_or_default(), response.model.clone().unwrap_or_default());
+    let mut deltas = vec![
+        Delta::Start { id, model },
+        Delta::Text { choice: 0, text: heard.text.clone() },
+        Delta::Finish { choice: 0, reason: Finish::Stop },
+    ];
     deltas.extend(response.usage.map(Delta::Usage));
     Ok(deltas)
-}
-
-fn said(choice: u32, part: &Part) -> Delta {
-    match part {
-        Part::Text { text } => Delta::Text { choice, text: text.clone() },
-        part => Delta::Part { choice, part: Box::new(part.clone()) },
-    }
-}
-
-fn finish(choice: &Choice) -> Finish {
-    choice.finish.clone().unwrap_or(Finish::Stop)
 }

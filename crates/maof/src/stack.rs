@@ -251,10 +251,6 @@ fn breaker(
     })
 }
 
-#[cfg(test)]
-#[path = "stack/tests.rs"]
-mod tests;
-
 /// An endpoint as a service; says on the reply whose it is, which attempt it answers and how long was waited.
 #[derive(Clone, Debug)]
 struct Asked {
@@ -283,3 +279,6 @@ impl Service<Call> for Asked {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
-use maof_core::{Call, Card, Decoder, Delta, Event, Result, Unit, Usage};
+use maof_core::{Decoder, Delta, Event, Result};
 
+use crate::asked::Asked;
 use crate::client::{BodyStream, Events};
 use crate::exchange::{next_bytes, too_large};
 
@@ -39,56 +40,6 @@ pub(super) struct Frames {
     pub(super) left: u64,
     pub(super) asked: Asked,
     state: State,
-}
-
-/// What is to be known of the request once its answer ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    /// Choices that it wants.
-    choices: u64,
-    /// Bytes of its input.
-    input: u64,
-    /// The most output tokens of the answer.
-    output: u64,
-    /// Whether its characters are charged for.
-    characters: bool,
-    /// Bytes and pieces of the answer so far; none once the upstream has told what it used.
-    said: Option<(u64, u64)>,
-}
-
-impl Asked {
-    pub(super) fn of(call: &Call, card: &Card) -> Asked {
-        Asked {
-            choices: call.body.choices(),
-            input: call.token_bound(),
-            output: call.body.max_output(card.max_output),
-            characters: card.tariff.price(Unit::Character) > 0,
-            said: Some((0, 0)),
-        }
-    }
-
-    fn note(&mut self, event: &Event) {
-        let Some((said, pieces)) = &mut self.said else { return };
-        for bytes in event.deltas.iter().map(Delta::bytes) {
-            *said += bytes;
-            *pieces += u64::from(bytes > 0);
-        }
-        if event.deltas.iter().any(|delta| matches!(delta, Delta::Usage(_))) {
-            self.said = None;
-        }
-    }
-
-    /// What was probably used, where the upstream did not say: a quarter of the bytes of English text are tokens, and no
-    /// piece has less than one.
-    fn estimate(&self) -> Option<Usage> {
-        let (said, pieces) = self.said?;
-        let characters = if self.characters { self.input } else { 0 };
-        let usage = Usage::default()
-            .with(Unit::Input, self.input.div_ceil(4))
-            .with(Unit::Output, said.div_ceil(4).max(pieces).min(self.output))
-            .with(Unit::Character, characters);
-        Some(usage.estimate())
-    }
 }
 
 impl Frames {

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use maof_core::{Body, Call, CallId, ChatRequest, Clock as _, Envelope, Error, ErrorKind, Principal, Target};
+use maof_core::{
+    Body, Call, CallId, ChatRequest, Clock as _, Envelope, Error, ErrorKind, Principal, Target, Usage,
+};
 use maof_testkit::TokioClock;
 
 use super::super::tests::card;
