@@ -1,0 +1,58 @@
+//! What is to be known of a request where its answer does not say what was used.
+
+use maof_core::{Call, Card, Delta, Event, Unit, Usage};
+
+/// What is to be known of the request once its answer ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Choices that it wants.
+    pub(crate) choices: u64,
+    /// Bytes of its input.
+    input: u64,
+    /// The most output tokens of the answer.
+    output: u64,
+    /// Whether its characters are charged for.
+    characters: bool,
+    /// Bytes and pieces of the answer so far; none once the upstream has told what it used.
+    said: Option<(u64, u64)>,
+}
+
+impl Asked {
+    pub(crate) fn of(call: &Call, card: &Card) -> Asked {
+        Asked {
+            choices: call.body.choices(),
+            input: call.token_bound(),
+            output: call.body.max_output(card.max_output),
+            characters: card.tariff.price(Unit::Character) > 0,
+            said: Some((0, 0)),
+        }
+    }
+
+    pub(crate) fn note(&mut self, event: &Event) {
+        let Some((said, pieces)) = &mut self.said else { return };
+        for bytes in event.deltas.iter().map(Delta::bytes) {
+            *said += bytes;
+            *pieces += u64::from(bytes > 0);
+        }
+        if event.deltas.iter().any(|delta| matches!(delta, Delta::Usage(_))) {
+            self.said = None;
+        }
+    }
+
+    /// What was probably used, unless the upstream has told it.
+    pub(crate) fn estimate(&self) -> Option<Usage> {
+        self.said.map(|(said, pieces)| self.used(said, pieces))
+    }
+
+    /// What was probably used for an answer of so many bytes, in so many pieces where it was streamed: a quarter of the
+    /// bytes of English text are tokens, no piece has less than one, and there are no more than may come. Only who charges
+    /// by characters is told of them.
+    pub(crate) fn used(&self, said: u64, pieces: u64) -> Usage {
+        let characters = if self.characters { self.input } else { 0 };
+        let usage = Usage::default()
+            .with(Unit::Input, self.input.div_ceil(4))
+            .with(Unit::Output, said.div_ceil(4).max(pieces).min(self.output))
+            .with(Unit::Character, characters);
+        usage.estimate()
+    }
+}
