@@ -15,6 +15,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -215,7 +216,7 @@ impl Call {
         match (&self.provenance.effect, self.beside) {
             (Some(effect), false) => Arc::clone(effect),
             (Some(effect), true) => format!("{effect}/beside").into(),
-            (None, false) => self.id.to_string().into(),
+            (None, false) => Arc::from(&*self.id.uuid().hyphenated().encode_lower(&mut [0; 36])),
             (None, true) => format!("{}/beside", self.id).into(),
         }
     }
@@ -399,6 +400,9 @@ pub struct Wire {
     pub headers: Vec<Header>,
     /// The model that the caller named.
     pub model: String,
+    /// Where `bytes` name the model, if they need no other change for an upstream that is asked for the same, streamed or
+    /// not, without instructions of an agent's; none where that is not known.
+    pub model_at: Option<Range<usize>>,
     /// Whether it asked for a stream.
     pub stream: bool,
     /// Whether it asked for usage in the stream.
@@ -423,6 +427,7 @@ impl Wire {
             content_type: None,
             headers: Vec::new(),
             model,
+            model_at: None,
             stream: false,
             include_usage: false,
             max_output: None,
@@ -450,6 +455,7 @@ impl Wire {
             content_type: outgoing.content_type,
             headers: self.headers.clone(),
             model: self.model.clone(),
+            model_at: None,
             stream: self.stream,
             include_usage: self.include_usage,
             max_output: self.max_output,

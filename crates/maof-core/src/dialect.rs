@@ -43,7 +43,7 @@ pub struct Ask<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// The path below the endpoint's base URL, beginning with a slash; with its query, if it has one.
-    pub path: String,
+    pub path: Cow<'static, str>,
     /// Headers beside those of every request to the provider.
     pub headers: Vec<Header>,
     /// The body's media type; `application/json` when none is said.
@@ -56,7 +56,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// A request in JSON.
-    pub fn json(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+    pub fn json(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Self {
         Outgoing { path: path.into(), body: body.into(), ..Outgoing::default() }
     }
 }

@@ -70,14 +70,62 @@ impl Sum for Money {
 impl fmt::Display for Money {
     /// As dollars with every digit that counts: `$0.000156`, `-$1.50`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let nanos = self.0.unsigned_abs();
-        let (dollars, mut fraction) = (nanos / NANOS_PER_DOLLAR as u64, nanos % NANOS_PER_DOLLAR as u64);
-        let mut digits = 9;
-        while digits > 2 && fraction % 10 == 0 {
-            (fraction, digits) = (fraction / 10, digits - 1);
+        f.pad(self.written(true, &mut [0; Money::WIDEST]))
+    }
+}
+
+impl Money {
+    /// Bytes that an amount has at most, written.
+    pub const WIDEST: usize = 24;
+
+    /// As `Display` writes it but for the currency's sign, for those who write many: `0.000156`, `-1.50`.
+    ///
+    /// ```
+    /// use maof_core::Money;
+    /// assert_eq!(Money::from_nanos(156_000).amount(&mut [0; Money::WIDEST]), "0.000156");
+    /// ```
+    pub fn amount(self, buffer: &mut [u8; Money::WIDEST]) -> &str {
+        self.written(false, buffer)
+    }
+
+    /// Written from its end.
+    fn written(self, currency: bool, buffer: &mut [u8; Money::WIDEST]) -> &str {
+        let (mut rest, mut from) = (self.0.unsigned_abs(), buffer.len());
+        let mut put = |byte: u8| {
+            from = from.saturating_sub(1);
+            if let Some(place) = buffer.get_mut(from) {
+                *place = byte;
+            }
+        };
+        let mut digit = || {
+            let last = (rest % 10) as u8 + b'0';
+            rest /= 10;
+            (last, rest > 0)
+        };
+        let mut counts = false;
+        for place in (1..=9).rev() {
+            let (last, _) = digit();
+            // Zeros at the end count as far as cents.
+            counts |= last != b'0' || place <= 2;
+            if counts {
+                put(last);
+            }
         }
-        f.pad(&format!("{sign}${dollars}.{fraction:0digits$}"))
+        put(b'.');
+        loop {
+            let (last, more) = digit();
+            put(last);
+            if !more {
+                break;
+            }
+        }
+        if currency {
+            put(b'$');
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        buffer.get(from..).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
 }
 

@@ -339,7 +339,7 @@ impl Reply {
     }
 
     fn of(content: Inside, end: End) -> Self {
-        Reply { head: Head::default(), content, ends: Ends { end, guards: Vec::new() } }
+        Reply { head: Head::default(), content, ends: Ends(Box::new(Told { end, guards: Vec::new() })) }
     }
 
     /// Whether it is streamed.
@@ -370,11 +370,12 @@ impl Reply {
     ///
     /// # Errors
     /// What the stream fails with.
-    pub async fn collect(mut self) -> Result<(Response, End)> {
-        match std::mem::replace(&mut self.content, Inside::Taken) {
-            Inside::Whole(response) => Ok((*response, self.ends.tell())),
+    pub async fn collect(self) -> Result<(Response, End)> {
+        let Reply { content, ends, .. } = self;
+        match content {
+            Inside::Whole(response) => Ok((*response, ends.tell())),
             Inside::Stream(events) => {
-                let mut events = ReplyStream { events: Some(events), ends: std::mem::take(&mut self.ends) };
+                let mut events = ReplyStream { events: Some(events), ends };
                 crate::fold::assemble(&mut events).await
             }
             Inside::Taken => Err(Error::internal("a reply was taken twice")),
@@ -382,10 +383,9 @@ impl Reply {
     }
 
     /// The reply's parts, for whoever passes it on.
-    pub fn into_parts(mut self) -> (Head, Parts) {
-        let head = std::mem::take(&mut self.head);
-        let ends = std::mem::take(&mut self.ends);
-        let parts = match std::mem::replace(&mut self.content, Inside::Taken) {
+    pub fn into_parts(self) -> (Head, Parts) {
+        let Reply { head, content, ends } = self;
+        let parts = match content {
             Inside::Whole(response) => Parts::Whole(response, ends),
             Inside::Stream(events) => Parts::Stream(ReplyStream { events: Some(events), ends }),
             Inside::Taken => Parts::Stream(ReplyStream { events: None, ends }),
@@ -396,7 +396,7 @@ impl Reply {
 
 impl Guarded for Reply {
     fn guard(&mut self, guard: Box<dyn Guard>) {
-        self.ends.guards.push(guard);
+        self.ends.0.guards.push(guard);
     }
 }
 
@@ -418,25 +418,28 @@ pub enum Parts {
     Stream(ReplyStream),
 }
 
-/// The guards of a reply and what they will be told.
-pub struct Ends {
+/// The guards of a reply and what they will be told. In a box, since replies go from layer to layer.
+pub struct Ends(Box<Told>);
+
+struct Told {
     end: End,
     guards: Vec<Box<dyn Guard>>,
 }
 
-impl Default for Ends {
-    fn default() -> Self {
-        Ends { end: End::of(Outcome::Dropped), guards: Vec::new() }
+impl Ends {
+    /// Tells every guard, innermost first. What the guards added is in the answer.
+    pub fn tell(mut self) -> End {
+        self.0.tell();
+        std::mem::replace(&mut self.0.end, End::of(Outcome::Dropped))
     }
 }
 
-impl Ends {
-    /// Tells every guard, innermost first; later calls tell nobody. What the guards added is in the answer.
-    pub fn tell(&mut self) -> End {
+impl Told {
+    /// Later calls tell nobody.
+    fn tell(&mut self) {
         for guard in std::mem::take(&mut self.guards) {
             guard.end(&mut self.end);
         }
-        self.end.clone()
     }
 
     fn note(&mut self, item: &Option<Result<Event>>) {
@@ -460,7 +463,10 @@ impl Ends {
     fn note_delta(&mut self, delta: &Delta) {
         match delta.bytes() {
             0 => {}
-            bytes => self.said(bytes),
+            bytes => {
+                self.end.streamed_bytes += bytes;
+                self.end.streamed_deltas += 1;
+            }
         }
         match delta {
             Delta::Start { model, .. } => self.end.model = named(model),
@@ -471,14 +477,6 @@ impl Ends {
     }
 }
 
-impl Ends {
-    /// More of the answer has come.
-    fn said(&mut self, bytes: u64) {
-        self.end.streamed_bytes += bytes;
-        self.end.streamed_deltas += u64::from(bytes > 0);
-    }
-}
-
 /// Some servers send a model's name with nothing in it.
 fn named(model: &str) -> Option<String> {
     (!model.is_empty()).then(|| model.to_owned())
@@ -486,13 +484,13 @@ fn named(model: &str) -> Option<String> {
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        self.tell();
+        self.0.tell();
     }
 }
 
 impl fmt::Debug for Ends {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ends").field("end", &self.end).field("guards", &self.guards.len()).finish()
+        f.debug_struct("Ends").field("end", &self.0.end).field("guards", &self.0.guards.len()).finish()
     }
 }
 
@@ -505,7 +503,7 @@ pub struct ReplyStream {
 impl ReplyStream {
     /// The end as far as it is known; final once the stream has ended.
     pub fn end(&self) -> &End {
-        &self.ends.end
+        &self.ends.0.end
     }
 }
 
@@ -519,7 +517,7 @@ impl Stream for ReplyStream {
             // The upstream's connection is let go before anybody is told.
             self.events = None;
         }
-        self.ends.note(&item);
+        self.ends.0.note(&item);
         Poll::Ready(item)
     }
 }

@@ -164,11 +164,7 @@ impl TaskDetail {
 
 /// Exact dollars without the sign, as text: JSON numbers are floats to many.
 pub(crate) fn dollars(money: Money) -> String {
-    let mut text = money.to_string();
-    if let Some(sign) = text.find('$') {
-        text.remove(sign);
-    }
-    text
+    money.amount(&mut [0; Money::WIDEST]).to_owned()
 }
 
 /// A header as text.

@@ -175,6 +175,9 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 
 /// A media type without its parameters, in lower case.
 pub(crate) fn plain_type(content_type: &str) -> Cow<'_, str> {
+    if content_type == "application/json" {
+        return Cow::Borrowed(content_type);
+    }
     let plain = content_type.split(';').next().unwrap_or_default().trim();
     match plain.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Owned(plain.to_ascii_lowercase()),

@@ -28,6 +28,9 @@ impl Cheapest {
         let Ok(candidates) = self.route.candidates(call) else { return Vec::new() };
         let each = |candidate: &Candidate| {
             let card = self.cards.get(&candidate.endpoint)?;
+            if candidate.instructions.is_none() {
+                return of(call, card);
+            }
             let mut call = call.clone();
             call.chosen = Some(Arc::new(Chosen {
                 decision: DecisionId::from_uuid(Default::default()),

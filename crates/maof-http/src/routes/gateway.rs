@@ -153,7 +153,7 @@ async fn try_answer(
         Told { call: &sent, head: &head, end, took, litellm }.put(answer.headers_mut());
     };
     match parts {
-        Parts::Whole(response, mut ends) => {
+        Parts::Whole(response, ends) => {
             let content = match response.content_of(dialect.name()) {
                 Some(content) => content.clone(),
                 None => dialect.encode_reply(&sent, &response, &envelope(&sent))?,

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::header::AGE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use maof_core::{CacheStatus, Call, CallId, End, Head};
-
-use crate::dto::dollars;
+use bytes::BytesMut;
+use maof_core::{CacheStatus, Call, CallId, End, Head, Money};
 
 /// Fields left out that a header names at most, and how long each may be.
 const DROPPED: (usize, usize) = (32, 128);
@@ -32,15 +32,39 @@ impl Ids {
 
     /// Names a response: by the caller's id where it gave one, and by ours.
     pub(super) fn put(&self, headers: &mut HeaderMap) {
-        let call = self.call.and_then(|id| HeaderValue::try_from(id.to_string()).ok());
-        let own = self.request.as_deref().and_then(|id| HeaderValue::from_str(id).ok());
+        self.put_with(&mut Values::default(), &mut |name, value| drop(headers.insert(name, value)));
+    }
+
+    fn put_with(&self, values: &mut Values, put: &mut Put<'_>) {
+        let call = self.call.and_then(|id| values.text(id.uuid().hyphenated().encode_lower(&mut [0; 36])));
+        let own = self.request.as_deref().and_then(|id| values.text(id));
         if let Some(id) = own.or_else(|| call.clone()) {
-            headers.insert(&named::X_REQUEST_ID, id.clone());
-            headers.insert(&named::REQUEST_ID, id);
+            put(&named::X_REQUEST_ID, id.clone());
+            put(&named::REQUEST_ID, id);
         }
         if let Some(id) = call {
-            headers.insert(&named::CALL_ID, id);
+            put(&named::CALL_ID, id);
         }
+    }
+}
+
+/// Takes a header.
+type Put<'a> = dyn FnMut(&'static HeaderName, HeaderValue) + 'a;
+
+/// Makes values of headers, which lie one after the other in one piece of memory.
+struct Values(BytesMut);
+
+impl Default for Values {
+    fn default() -> Self {
+        Values(BytesMut::with_capacity(256))
+    }
+}
+
+impl Values {
+    /// None where it cannot stand in a header.
+    fn text(&mut self, text: &str) -> Option<HeaderValue> {
+        self.0.extend_from_slice(text.as_bytes());
+        HeaderValue::from_maybe_shared::<Bytes>(self.0.split().freeze()).ok()
     }
 }
 
@@ -66,16 +90,33 @@ impl Told<'_> {
     /// Describes the reply.
     pub(super) fn put(&self, headers: &mut HeaderMap) {
         headers.reserve(if self.litellm { 40 } else { 20 });
-        Ids { request: self.call.provenance.request.clone(), call: Some(self.call.id) }.put(headers);
-        let mut put = |name: &'static HeaderName, value: HeaderValue| drop(headers.insert(name, value));
-        if let Some(chosen) = &self.head.chosen {
-            text(&mut put, &named::AGENT, chosen.agent.as_str());
-            text(&mut put, &named::ENDPOINT, chosen.endpoint.as_str());
-            put(&named::FALLBACKS, chosen.fallbacks.into());
-            text(&mut put, &named::DECISION, chosen.decision.uuid().hyphenated().encode_lower(&mut [0; 36]));
+        let mut values = Values::default();
+        let put = &mut |name, value| drop(headers.insert(name, value));
+        Ids { request: self.call.provenance.request.clone(), call: Some(self.call.id) }
+            .put_with(&mut values, put);
+        let mut text = |name, text: &str| {
+            if let Some(value) = values.text(text) {
+                put(name, value);
+            }
+        };
+        if let Some(cost) = self.end.and_then(|end| end.cost) {
+            text(&named::COST, cost.amount(&mut [0; Money::WIDEST]));
         }
         if let Some(provider) = &self.head.provider {
-            text(&mut put, &named::PROVIDER, provider.as_str());
+            text(&named::PROVIDER, provider.as_str());
+        }
+        text(&named::OVERHEAD, &milliseconds(self.overhead()));
+        if !self.head.dropped.is_empty() {
+            let (most, longest) = DROPPED;
+            let shown = self.head.dropped.iter().take(most);
+            let shown: Vec<String> = shown.map(|field| field.chars().take(longest).collect()).collect();
+            text(&named::DROPPED, &shown.join(", "));
+        }
+        if let Some(chosen) = &self.head.chosen {
+            text(&named::AGENT, chosen.agent.as_str());
+            text(&named::ENDPOINT, chosen.endpoint.as_str());
+            text(&named::DECISION, chosen.decision.uuid().hyphenated().encode_lower(&mut [0; 36]));
+            put(&named::FALLBACKS, chosen.fallbacks.into());
         }
         let attempts = match self.head.cache {
             Some(CacheStatus::Hit { age }) => {
@@ -88,21 +129,11 @@ impl Told<'_> {
         if let Some(cache) = self.head.cache {
             put(&named::CACHE, HeaderValue::from_static(cache.as_str()));
         }
-        text(&mut put, &named::OVERHEAD, &milliseconds(self.overhead()));
         if let Some(schema) = self.head.schema {
             put(&named::SCHEMA, HeaderValue::from_static(schema.as_str()));
         }
-        if !self.head.dropped.is_empty() {
-            let (most, longest) = DROPPED;
-            let shown = self.head.dropped.iter().take(most);
-            let shown: Vec<String> = shown.map(|field| field.chars().take(longest).collect()).collect();
-            text(&mut put, &named::DROPPED, &shown.join(", "));
-        }
-        if let Some(cost) = self.end.and_then(|end| end.cost) {
-            text(&mut put, &named::COST, &dollars(cost));
-        }
         if self.litellm {
-            self.put_litellm(put);
+            self.put_litellm(&mut values, put);
         }
     }
 
@@ -116,38 +147,40 @@ impl Told<'_> {
 
     /// The same in the words of LiteLLM's proxy (<https://docs.litellm.ai/docs/proxy/response_headers>, read
     /// November 2026), as far as they mean something here.
-    fn put_litellm(&self, mut put: impl FnMut(&'static HeaderName, HeaderValue)) {
+    fn put_litellm(&self, values: &mut Values, put: &mut Put<'_>) {
         use named::litellm;
-        text(&mut put, &litellm::CALL_ID, &self.call.id.to_string());
+        let mut text = |name, text: &str| {
+            if let Some(value) = values.text(text) {
+                put(name, value);
+            }
+        };
+        text(&litellm::CALL_ID, &self.call.id.to_string());
+        text(&litellm::OVERHEAD, &milliseconds(self.overhead()));
+        text(&litellm::RESPONSE, &milliseconds(self.took));
+        text(&litellm::LLM_API, &milliseconds(self.waited().min(self.took)));
+        if let Some(cost) = self.end.and_then(|end| end.cost) {
+            text(&litellm::COST, cost.amount(&mut [0; Money::WIDEST]));
+        }
         if let Some(chosen) = &self.head.chosen {
-            text(&mut put, &litellm::MODEL_ID, chosen.endpoint.as_str());
+            text(&litellm::MODEL_ID, chosen.endpoint.as_str());
             // Theirs, too, names the group that has answered.
-            text(&mut put, &litellm::MODEL_GROUP, chosen.agent.as_str());
+            text(&litellm::MODEL_GROUP, chosen.agent.as_str());
             put(&litellm::FALLBACKS, chosen.fallbacks.into());
         }
         put(&litellm::RETRIES, self.head.attempts.saturating_sub(1).into());
-        text(&mut put, &litellm::OVERHEAD, &milliseconds(self.overhead()));
-        text(&mut put, &litellm::RESPONSE, &milliseconds(self.took));
-        text(&mut put, &litellm::LLM_API, &milliseconds(self.waited().min(self.took)));
-        if let Some(cost) = self.end.and_then(|end| end.cost) {
-            text(&mut put, &litellm::COST, &dollars(cost));
-        }
         if let Some(usage) = self.end.and_then(|end| end.usage) {
             put(&litellm::TOKENS, usage.total_tokens().into());
         }
     }
 }
 
-fn text(put: &mut impl FnMut(&'static HeaderName, HeaderValue), name: &'static HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        put(name, value);
-    }
-}
-
 /// Three places: microseconds are what it is about.
 fn milliseconds(duration: Duration) -> String {
-    let micros = duration.as_micros();
-    format!("{}.{:03}", micros / 1_000, micros % 1_000)
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let mut text = (micros / 1_000).to_string();
+    text.push('.');
+    text.extend([100, 10, 1].map(|place| char::from(b'0' + (micros / place % 10) as u8)));
+    text
 }
 
 /// Names of headers, checked once.

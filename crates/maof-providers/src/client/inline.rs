@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub(super) struct Inline {
 struct Host {
     authority: Authority,
     header: HeaderValue,
+    /// The path of the first request, which is that of most.
+    path: OnceLock<PathAndQuery>,
 }
 
 struct Idle {
@@ -75,7 +77,7 @@ impl Inline {
         };
         Some(Inline {
             connector: Within { connector: tcp(), most: connect_timeout },
-            host: Host { header: header.ok()?, authority },
+            host: Host { header: header.ok()?, authority, path: OnceLock::new() },
             idle: Arc::new(Idle { pool: Mutex::default(), clock }),
         })
     }
@@ -112,8 +114,7 @@ impl Inline {
     }
 
     fn request(&self, request: Request) -> Result<Sent> {
-        let path = PathAndQuery::try_from(self.path(&request.url).unwrap_or_default())
-            .map_err(|e| Error::internal("the upstream's address cannot be used").because(e))?;
+        let path = self.host.path_of(self.path(&request.url).unwrap_or_default())?;
         let mut sent = http::Request::new(Full::new(request.body));
         *sent.method_mut() = request.method;
         *sent.uri_mut() = path.into();
@@ -141,6 +142,18 @@ impl Inline {
         let (head, incoming) = answer.into_parts();
         let body = Body { incoming, line: Some(line), idle: Arc::clone(&self.idle) };
         Answer { status: head.status.as_u16(), headers: head.headers, body: Box::pin(body) }
+    }
+}
+
+impl Host {
+    fn path_of(&self, path: &str) -> Result<PathAndQuery> {
+        if let Some(known) = self.path.get().filter(|known| known.as_str() == path) {
+            return Ok(known.clone());
+        }
+        let new = PathAndQuery::try_from(path)
+            .map_err(|e| Error::internal("the upstream's address cannot be used").because(e))?;
+        self.path.get_or_init(|| new.clone());
+        Ok(new)
     }
 }
 

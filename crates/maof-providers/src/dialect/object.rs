@@ -51,6 +51,11 @@ impl<'a> Object<'a> {
         self.members.iter().rev().find(|(n, _)| n == name).map(|(_, raw)| *raw)
     }
 
+    /// Whether there is a `name` that is not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// The value of `name`, if it is there and can be read as a `T`.
     pub(crate) fn read<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         self.get(name).and_then(|raw| serde_json::from_str(raw).ok())

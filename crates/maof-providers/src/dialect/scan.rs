@@ -130,6 +130,22 @@ fn name(bytes: &[u8], at: usize) -> Option<usize> {
     opened(bytes, blank(bytes, end), b':').map(|at| blank(bytes, at))
 }
 
+/// The whole number, or null, that begins at `at`, and where it ends; none for anything else.
+pub(crate) fn whole(bytes: &[u8], at: usize) -> Option<(Option<u64>, usize)> {
+    if bytes.get(at) == Some(&b'n') {
+        return word(bytes, at, b"null").map(|end| (None, end));
+    }
+    let mut number = 0_u64;
+    let mut end = at;
+    while let Some(digit @ b'0'..=b'9') = bytes.get(end) {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        end += 1;
+    }
+    let more = matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
+    let leads = end > at + 1 && bytes.get(at) == Some(&b'0');
+    (end > at && !more && !leads).then_some((Some(number), end))
+}
+
 fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     bytes.get(at..)?.starts_with(word).then_some(at + word.len())
 }
@@ -236,6 +252,31 @@ mod tests {
         let long = "é\\n\\u00e9\\\"".repeat(20);
         check(&format!("\"{long}\""), true);
         check(&format!("\"{long}\u{1}\""), false);
+    }
+
+    #[test]
+    fn a_whole_number_is_read_as_serde_json_reads_it() {
+        for text in [
+            "0",
+            "7",
+            "1048576",
+            "18446744073709551615",
+            "null",
+            "01",
+            "00",
+            "-1",
+            "1.0",
+            "1e3",
+            "18446744073709551616",
+            "",
+            "x",
+            "\"1\"",
+            "nul",
+        ] {
+            let expect: Option<Option<u64>> = serde_json::from_str(text).ok();
+            let came = whole(text.as_bytes(), 0);
+            assert_eq!(came, expect.map(|number| (number, text.len())), "{text}");
+        }
     }
 
     #[test]

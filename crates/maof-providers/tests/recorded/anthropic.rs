@@ -36,7 +36,7 @@ fn of_a_request_only_the_model_changes() {
         expect["model"] = json!("other-model");
         assert_eq!(value(&sent.body), expect, "{}", exchange.source);
         let path = exchange.path.split('?').next().unwrap_or_default();
-        assert!(path.ends_with(&sent.path), "{}", exchange.source);
+        assert!(path.ends_with(&*sent.path), "{}", exchange.source);
     }
     println!("{} requests", all.len());
     enough(all.len(), 200, &all);

@@ -117,7 +117,7 @@ fn of_a_request_only_the_model_changes() {
         let mut expect = value(&recorded.exchange.request);
         expect["model"] = json!("other-model");
         assert_eq!(value(&sent.body), expect, "{}", recorded.name);
-        assert!(recorded.exchange.path.ends_with(&sent.path), "{}", recorded.name);
+        assert!(recorded.exchange.path.ends_with(&*sent.path), "{}", recorded.name);
     }
 }
 
@@ -285,7 +285,7 @@ fn a_whole_answer_without_usage_is_measured_by_what_it_says() {
         let mut whole = recorded.answer();
         whole.usage = None;
         let said = whole.said_bytes();
-        let (_, Parts::Whole(_, mut ends)) = Reply::whole(whole).into_parts() else { panic!("whole") };
+        let (_, Parts::Whole(_, ends)) = Reply::whole(whole).into_parts() else { panic!("whole") };
         let end = ends.tell();
         assert!(said > 0 && end.estimated_output() == said.div_ceil(4), "{}", recorded.name);
     }

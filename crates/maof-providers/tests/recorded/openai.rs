@@ -36,7 +36,7 @@ fn of_a_request_only_the_model_and_the_usage_option_change() {
             expect["stream_options"]["include_usage"] = json!(true);
         }
         assert_eq!(value(&sent.body), expect, "{}", exchange.source);
-        assert!(exchange.path.ends_with(&sent.path), "{}", exchange.source);
+        assert!(exchange.path.ends_with(&*sent.path), "{}", exchange.source);
     }
     enough(all.len(), 500, &all);
 }

@@ -30,7 +30,7 @@ fn of_a_request_only_the_model_changes() {
         let mut expect = value(&exchange.request);
         expect["model"] = json!("other-model");
         assert_eq!(value(&sent.body), expect, "{}", exchange.source);
-        assert!(exchange.path.contains(&sent.path), "{}", exchange.source);
+        assert!(exchange.path.contains(&*sent.path), "{}", exchange.source);
     }
     println!("{} requests", all.len());
     enough(all.len(), 120, &all);

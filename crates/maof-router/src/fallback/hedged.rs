@@ -25,10 +25,23 @@ where
         instead_of: Option<(Name, ErrorKind)>,
         hedge: Option<&dyn Hedge>,
     ) -> Asked {
-        let alone = |answer: Result<Reply>| answer.map_err(|error| vec![error]);
         let Some(first) = decision.candidate(at) else { return Err(Vec::new()) };
+        match hedge {
+            None => alone(self.ask(call, decision, first, at as u32, instead_of).await),
+            // In a box, for the many calls that are not hedged.
+            Some(hedge) => Box::pin(self.hedged(call, decision, (at, first), instead_of, hedge)).await,
+        }
+    }
+
+    async fn hedged(
+        &self,
+        call: &Call,
+        decision: &Decision,
+        (at, first): (usize, &Candidate),
+        instead_of: Option<(Name, ErrorKind)>,
+        hedge: &dyn Hedge,
+    ) -> Asked {
         let asked = self.ask(call, decision, first, at as u32, instead_of);
-        let Some(hedge) = hedge else { return alone(asked.await) };
         let mut asked = pin!(self.timed(hedge, first, asked));
         let next = decision.candidate(at + 1);
         let (Some(patience), Some(next)) = (hedge.patience(&first.endpoint), next) else {
@@ -85,4 +98,8 @@ where
         }
         answer
     }
+}
+
+fn alone(answer: Result<Reply>) -> Asked {
+    answer.map_err(|error| vec![error])
 }

@@ -50,16 +50,25 @@ CREATE TABLE account (
     PRIMARY KEY (tenant, name, measure, period, start)
 ) STRICT, WITHOUT ROWID;
 
+-- Ids begin with the time: a tenant's rows lie together, in the order in which they ended.
 CREATE TABLE attempt (
-    id     BLOB    NOT NULL PRIMARY KEY,
-    tenant TEXT    NOT NULL,
-    run    BLOB,
-    began  INTEGER NOT NULL,
-    cost   INTEGER NOT NULL, -- nano-dollars
-    facts  TEXT    NOT NULL
+    tenant   TEXT    NOT NULL,
+    id       BLOB    NOT NULL,
+    call     BLOB    NOT NULL,
+    user     TEXT    NOT NULL,
+    run      BLOB,
+    step     TEXT,
+    agent    TEXT    NOT NULL,
+    endpoint TEXT    NOT NULL,
+    model    TEXT    NOT NULL,
+    began    INTEGER NOT NULL,
+    micros   INTEGER NOT NULL,
+    usage    TEXT    NOT NULL, -- JSON
+    cost     INTEGER NOT NULL, -- nano-dollars
+    failure  TEXT,             -- JSON
+    PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX attempt_tenant ON attempt (tenant, began);
 CREATE INDEX attempt_run ON attempt (run) WHERE run IS NOT NULL;
 
 CREATE TABLE audit (

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use maof_core::{Attempt, AuditRow};
 use rusqlite::{Connection, params};
 
-use super::rows::{key, text};
+use super::attempts;
+use super::rows::text;
 use crate::accounts::{HashMap, Number, Spent, Window};
 
 /// Rows beyond which holds wait for the writer.
@@ -86,14 +87,9 @@ impl Rows {
         if self.is_empty() {
             return Ok(());
         }
-        let mut attempt = c.prepare_cached(
-            "INSERT OR IGNORE INTO attempt (id, tenant, run, began, cost, facts) VALUES (?,?,?,?,?,?)",
-        )?;
+        let mut attempt = c.prepare_cached(attempts::INSERT)?;
         for row in &self.attempts {
-            let Ok(facts) = text(row) else { continue };
-            let (id, run) = (row.id.uuid().into_bytes(), row.run.map(key));
-            let (began, cost) = (row.began.micros(), row.cost.nanos());
-            attempt.execute(params![id, row.tenant.as_str(), run, began, cost, facts])?;
+            attempts::insert(&mut attempt, row)?;
         }
         // It only grows. A window that ended and was swept from memory begins there at nothing: the file knows better.
         let mut spent = c.prepare_cached(

@@ -5,6 +5,7 @@
 //! is first in, first out: where a step's answer is durable, so is what it cost. Holds that are open when the
 //! process dies are gone with it; what attempts cost is in the file.
 
+mod attempts;
 mod audit;
 mod behind;
 mod file;

@@ -4,16 +4,10 @@ use bytes::Bytes;
 use maof_core::{Attempt, AuditRow, Name, Record, Result, Run, RunFilter, RunId, Timestamp};
 use sqlx::AssertSqlSafe;
 
+use super::attempts::{self, AttemptRow};
 use super::rows::{COLUMNS, RunRow, damaged, key, number};
 use super::{SqliteStore, away};
 use crate::memory::{LONGEST_LIST, no_such};
-
-/// A tenant's attempts, newest first.
-pub(super) const ATTEMPTS: &str =
-    "SELECT facts FROM attempt WHERE tenant = ?1 ORDER BY began DESC, id DESC LIMIT ?3";
-/// Those of one run; the plus keeps the statement from the tenant's index, which is longer.
-pub(super) const ATTEMPTS_OF_RUN: &str = "SELECT facts FROM attempt WHERE +tenant = ?1 AND run = ?2 \
-     ORDER BY began DESC, id DESC LIMIT ?3";
 
 impl SqliteStore {
     pub(super) async fn read_run(&self, tenant: &Name, run: RunId) -> Result<Run> {
@@ -82,15 +76,15 @@ impl SqliteStore {
         run: Option<RunId>,
         limit: u32,
     ) -> Result<Vec<Attempt>> {
-        let sql = if run.is_some() { ATTEMPTS_OF_RUN } else { ATTEMPTS };
-        let rows = sqlx::query_as::<_, (String,)>(sql)
+        let sql = if run.is_some() { attempts::OF_RUN } else { attempts::OF_TENANT };
+        let rows = sqlx::query_as::<_, AttemptRow>(sql)
             .bind(tenant.as_str())
             .bind(run.map(key))
             .bind(limit)
             .fetch_all(&self.inner.reads)
             .await
             .map_err(away)?;
-        rows.into_iter().map(|(facts,)| serde_json::from_str(&facts).map_err(damaged)).collect()
+        rows.into_iter().map(AttemptRow::into_attempt).collect()
     }
 
     pub(super) async fn read_trail(&self, tenant: &Name, limit: u32) -> Result<Vec<AuditRow>> {

@@ -56,12 +56,7 @@ impl Pass {
         windows(c, self.now)?;
         let Some(before) = self.before else { return Ok(Ok(false)) };
         let runs = runs(c, before)?;
-        let attempts = c
-            .prepare_cached(
-                "DELETE FROM attempt WHERE id IN \
-                 (SELECT id FROM attempt WHERE id < ?1 AND began < ?2 LIMIT ?3)",
-            )?
-            .execute(params![first_id(before), before.micros(), LINES as i64])?;
+        let attempts = attempts(c, before)?;
         // The oldest lines only are looked at, whatever their number is.
         let audit = c
             .prepare_cached(
@@ -90,6 +85,25 @@ fn runs(c: &Connection, before: Timestamp) -> rusqlite::Result<usize> {
         }
     }
     Ok(found.len())
+}
+
+/// Those of one tenant after the other, since a tenant's rows lie together.
+fn attempts(c: &Connection, before: Timestamp) -> rusqlite::Result<usize> {
+    let mut tenants = c.prepare_cached(
+        "WITH RECURSIVE tenant(name) AS (SELECT min(tenant) FROM attempt UNION ALL \
+         SELECT (SELECT min(tenant) FROM attempt WHERE tenant > name) FROM tenant WHERE name IS NOT NULL) \
+         SELECT name FROM tenant WHERE name IS NOT NULL",
+    )?;
+    let mut old = c.prepare_cached(
+        "DELETE FROM attempt WHERE tenant = ?1 AND id IN \
+         (SELECT id FROM attempt WHERE tenant = ?1 AND id < ?2 AND began < ?3 LIMIT ?4)",
+    )?;
+    let mut gone = 0;
+    for tenant in tenants.query_map((), |row| row.get::<_, String>(0))? {
+        let most = (LINES - gone) as i64;
+        gone += old.execute(params![tenant?, first_id(before), before.micros(), most])?;
+    }
+    Ok(gone)
 }
 
 /// Windows that ended long ago; a charge that comes late may still be for one that ended just now.

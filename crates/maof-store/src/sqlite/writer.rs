@@ -36,7 +36,7 @@ const BRIEFLY: usize = 32;
 /// Rows of one transaction of a leader.
 const FEW_ROWS: usize = 128;
 /// How long rows wait for company.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(25);
 /// How long rows wait at most after transactions that failed.
 const LONGEST: Duration = Duration::from_secs(1);
 /// Failures in a row after which a writer that is to end leaves its rows to the log.

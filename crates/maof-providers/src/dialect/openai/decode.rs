@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::wire::{self, NAME, UsageCounts};
+use super::usage::UsageCounts;
+use super::wire::{self, NAME};
 use super::{media, message};
 use crate::dialect::object::{Object, elements_at, members_at, plain};
 use crate::dialect::{said, scan};
@@ -22,26 +23,78 @@ pub(super) fn decode(dialect: &'static dyn Dialect, call: &Call, content: Conten
     if !matches!(operation, Operation::Chat | Operation::Embed) {
         return media::decode(dialect, call, content);
     }
-    let object = Object::parse(&content.bytes).map_err(malformed)?;
-    if let Some(raw) = object.get("error") {
-        return Err(said::inside(raw));
-    }
-    let finish = match operation {
-        Operation::Chat => first_finish(&object)?,
-        _ => {
-            check_vectors(&object)?;
-            None
-        }
+    let facts = match (operation, std::str::from_utf8(&content.bytes)) {
+        (Operation::Chat, Ok(text)) => quick_facts(text),
+        _ => None,
     };
-    let finish = finish.as_deref().map(wire::finish_of);
-    let usage = object.read::<UsageCounts>("usage").map(|counts| counts.usage());
-    let (id, model) = (object.text("id"), object.text("model"));
+    // Two ways to read: quickly, and so that it is said what is wrong.
+    let facts = match facts {
+        Some(facts) => facts,
+        None => facts_of(operation, &Object::parse(&content.bytes).map_err(malformed)?)?,
+    };
+    let text = |raw: Option<&str>| raw.and_then(plain).map(Cow::into_owned);
+    let finish = facts.finish.map(|word| wire::finish_of(&word));
+    let (id, model) = (text(facts.id), text(facts.model));
+    let usage = facts.usage.map(|counts| counts.usage());
     let mut response = Response::wire(operation, dialect, content);
     response.usage = usage;
     response.finish = finish;
     response.id = id;
     response.model = model;
     Ok(response)
+}
+
+/// What is routed, billed and logged of an answer, as it stands there.
+struct Facts<'a> {
+    id: Option<&'a str>,
+    model: Option<&'a str>,
+    usage: Option<UsageCounts>,
+    /// Why the first choice ended.
+    finish: Option<Cow<'a, str>>,
+}
+
+fn facts_of<'a>(operation: Operation, object: &Object<'a>) -> Result<Facts<'a>> {
+    if let Some(raw) = object.get("error") {
+        return Err(said::inside(raw));
+    }
+    let finish = match operation {
+        Operation::Chat => first_finish(object)?,
+        _ => {
+            check_vectors(object)?;
+            None
+        }
+    };
+    let usage = object.get("usage").and_then(UsageCounts::read);
+    Ok(Facts { id: object.get("id"), model: object.get("model"), usage, finish })
+}
+
+/// The facts of a conversation's answer that is as answers are: no error, each member once, names without escapes. None
+/// for any other, well-formed or not.
+fn quick_facts(text: &str) -> Option<Facts<'_>> {
+    let bytes = text.as_bytes();
+    let (mut id, mut model, mut usage, mut finish) = (None, None, None, None);
+    let end = members_at(text, scan::blank(bytes, 0), |name, at| {
+        let member = match name {
+            r#""choices""# => {
+                let (first, end) = quick_finish(text, at)?;
+                return finish.replace(first).is_none().then_some(end);
+            }
+            r#""id""# => &mut id,
+            r#""model""# => &mut model,
+            r#""usage""# => {
+                let (counts, end) = UsageCounts::quick(text, at)?;
+                return usage.replace(counts).is_none().then_some(end);
+            }
+            r#""error""# => return text.get(at..)?.starts_with("null").then_some(at + 4),
+            name if name.contains('\\') => return None,
+            _ => return scan::value(bytes, at),
+        };
+        let end = scan::value(bytes, at)?;
+        member.replace(text.get(at..end)?).is_none().then_some(end)
+    })?;
+    let said = |raw: Option<_>| raw.filter(|raw| *raw != "null");
+    let whole = scan::blank(bytes, end) == bytes.len();
+    whole.then_some(Facts { id: said(id), model: said(model), usage, finish: finish? })
 }
 
 fn malformed(cause: impl std::fmt::Display) -> Error {
@@ -57,10 +110,6 @@ fn first_finish<'a>(object: &Object<'a>) -> Result<Option<Cow<'a, str>>> {
         finish_reason: Option<Cow<'a, str>>,
     }
     let raw = object.get("choices").ok_or_else(|| malformed("there are no choices"))?;
-    // Two ways to read: quickly, and so that it is said what is wrong.
-    if let Some(first) = quick_finish(raw) {
-        return Ok(first);
-    }
     let mut heads: Vec<Head<'a>> = serde_json::from_str(raw).map_err(malformed)?;
     match heads.is_empty() {
         true => Err(malformed("there are no choices")),
@@ -68,19 +117,20 @@ fn first_finish<'a>(object: &Object<'a>) -> Result<Option<Cow<'a, str>>> {
     }
 }
 
-/// Why the first of these choices has ended, if that is said; none when one of them is no choice, or unusual.
-fn quick_finish(raw: &str) -> Option<Option<Cow<'_, str>>> {
+/// Why the first of the choices that begin at `at` has ended, if that is said, and where they end; none when one of them
+/// is no choice, or unusual.
+fn quick_finish(text: &str, at: usize) -> Option<(Option<Cow<'_, str>>, usize)> {
     let mut first = None;
-    let end = elements_at(raw, 0, |at| {
+    let end = elements_at(text, at, |at| {
         let (mut message, mut reason) = (None, None);
-        let end = members_at(raw, at, |name, at| {
-            let end = scan::value(raw.as_bytes(), at)?;
+        let end = members_at(text, at, |name, at| {
+            let end = scan::value(text.as_bytes(), at)?;
             let place = match name {
                 r#""message""# => &mut message,
                 r#""finish_reason""# => &mut reason,
                 other => return (!other.contains('\\')).then_some(end),
             };
-            place.replace(raw.get(at..end)?).is_none().then_some(end)
+            place.replace(text.get(at..end)?).is_none().then_some(end)
         })?;
         message?;
         let reason = match reason.filter(|reason| *reason != "null") {
@@ -90,7 +140,7 @@ fn quick_finish(raw: &str) -> Option<Option<Cow<'_, str>>> {
         first.get_or_insert(reason);
         Some(end)
     })?;
-    first.filter(|_| end == raw.len())
+    Some((first?, end))
 }
 
 fn check_vectors(object: &Object<'_>) -> Result<()> {

@@ -50,6 +50,13 @@ fn passes(wire: &Wire) -> bool {
 
 /// The caller's bytes, but for the model's name, usage in streams, and the agent's instructions.
 fn patched(wire: &Wire, call: &Call, model: &str) -> Result<Bytes> {
+    if let Some(place) = wire.model_at.clone()
+        && call.stream == wire.stream
+        && instructions(call).is_none()
+        && let (Some(before), Some(after)) = (wire.bytes.get(..place.start), wire.bytes.get(place.end..))
+    {
+        return Ok([before, quoted(model).as_bytes(), after].concat().into());
+    }
     let object = Object::parse(&wire.bytes)
         .map_err(|e| Error::invalid_request(format!("the body must be a well-formed JSON object: {e}")))?;
     let mut patch = object.patch();

@@ -48,9 +48,11 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
                 return read(dialect, Incoming { body, ..incoming });
             }
             let mut wire = Wire::new(dialect, operation, body.clone(), field::model(&object)?);
+            let place = object.place("model");
             if operation == Operation::Embed {
                 check::embed(&object)?;
                 wire.max_output = Some(0);
+                wire.model_at = place;
             } else {
                 let chat = check::chat(&object)?;
                 wire.stream = chat.stream;
@@ -58,6 +60,9 @@ pub(super) fn read(dialect: &'static dyn Dialect, incoming: Incoming) -> Result<
                 wire.max_output = chat.max_output;
                 wire.choices = chat.choices;
                 wire.output = shape(&object);
+                // An upstream is asked for the usage of a stream, and only of a stream.
+                let as_it_is = if chat.stream { chat.include_usage } else { !object.has("stream_options") };
+                wire.model_at = place.filter(|_| as_it_is);
             }
             wire
         }

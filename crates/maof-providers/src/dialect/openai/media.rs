@@ -161,7 +161,7 @@ pub(super) fn encode(call: &Call, model: &str, mut gate: Gate) -> Result<Outgoin
     Ok(Outgoing { dropped: gate.dropped(), ..Outgoing::json(path, body.to_string()) })
 }
 
-fn patched(wire: &Wire, model: &str, path: &str) -> Result<Outgoing> {
+fn patched(wire: &Wire, model: &str, path: &'static str) -> Result<Outgoing> {
     if wire.operation == Operation::Transcribe {
         let form = Form::parse(wire.content_type.as_deref(), wire.bytes.clone())?;
         let content_type = wire.content_type.clone();
@@ -208,7 +208,7 @@ fn speech(ask: &SpeechRequest, model: &str) -> Value {
     Value::Object(body)
 }
 
-fn transcribe(ask: &TranscribeRequest, model: &str, path: &str) -> Outgoing {
+fn transcribe(ask: &TranscribeRequest, model: &str, path: &'static str) -> Outgoing {
     let media_type = ask.media_type.as_deref().unwrap_or("application/octet-stream");
     let temperature = ask.temperature.map(|t| t.to_string());
     let known = [

@@ -31,6 +31,7 @@ mod sound;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod wire;
 
 pub(crate) use error::encode as encode_error;

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::message::{self, Manner};
-use super::wire::{NAME, UsageCounts, finish_word};
+use super::usage::UsageCounts;
+use super::wire::{NAME, finish_word};
 use super::{error, media};
 use crate::dialect::gate::{Gate, is_foreign};
 use crate::dialect::object::Object;

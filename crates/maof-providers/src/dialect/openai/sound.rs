@@ -8,7 +8,8 @@ use bytes::Bytes;
 use maof_core::{Call, Decoder, Delta, Encoder, Error, Event, Frame, Result, Usage};
 use serde_json::{Value, json};
 
-use super::wire::{NAME, UsageCounts};
+use super::usage::UsageCounts;
+use super::wire::NAME;
 use super::{error, media};
 use crate::dialect::object::Object;
 use crate::dialect::said;

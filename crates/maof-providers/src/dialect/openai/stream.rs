@@ -7,7 +7,8 @@ use maof_core::{Decoder, Delta, Error, Event, Frame, Part, Result};
 use serde_json::Value;
 
 use super::chunk::{Chunk, ChunkCall, ChunkChoice, ChunkFunction, Raw};
-use super::wire::{self, NAME, UsageCounts};
+use super::usage::UsageCounts;
+use super::wire::{self, NAME};
 use crate::dialect::object::plain;
 use crate::dialect::said;
 use crate::dialect::sealed::seal;
@@ -125,7 +126,7 @@ impl Fold {
         for choice in chunk.choices.unwrap_or_default() {
             self.choice(choice, &mut deltas)?;
         }
-        if let Some(counts) = chunk.usage.and_then(|raw| serde_json::from_str::<UsageCounts>(raw.0).ok()) {
+        if let Some(counts) = chunk.usage.and_then(|raw| UsageCounts::read(raw.0)) {
             deltas.push(Delta::Usage(counts.usage()));
             // OpenRouter ends the choice again where it tells what was used.
             self.repeats &= std::mem::replace(&mut self.counted, true);

@@ -134,7 +134,7 @@ fn bytes_of_the_same_dialect_are_patched_and_nothing_else() {
     asked.stream = true;
     let sent = OPENAI.encode(&asked, ask("b")).unwrap();
     let expect = r#"{ "x" : 1e2, "messages":[ {"role":"user","content":"é"}], "model" : "b","stream":true ,"stream_options":{"include_usage":true}}"#;
-    assert_eq!((sent.path.as_str(), &sent.body[..]), ("/chat/completions", expect.as_bytes()));
+    assert_eq!((&*sent.path, &sent.body[..]), ("/chat/completions", expect.as_bytes()));
     let name = Name::new("a").unwrap();
     asked.chosen = Some(Arc::new(Chosen {
         decision: DecisionId::from_uuid(uuid::Uuid::nil()),

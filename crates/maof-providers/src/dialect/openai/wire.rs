@@ -1,6 +1,6 @@
 //! The dialect's JSON as types. What is not named here is kept in `rest`.
 
-use maof_core::{Finish, Speaker, Unit, Usage};
+use maof_core::{Finish, Speaker};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -129,103 +129,6 @@ impl OneOrMany {
         match self {
             Self::One(text) => vec![text],
             Self::Many(texts) => texts,
-        }
-    }
-}
-
-/// What was used, as the dialect counts it: cached tokens are among the prompt's, and reasoning is among
-/// the completion's at most providers.
-#[derive(Debug, Default, Deserialize, Serialize)]
-pub(super) struct UsageCounts {
-    #[serde(default)]
-    pub(super) prompt_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) completion_tokens: Option<u64>,
-    #[serde(default)]
-    pub(super) total_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) prompt_tokens_details: Option<PromptDetails>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) completion_tokens_details: Option<CompletionDetails>,
-    /// Whether we counted, because the provider did not say. A word of ours, which readers pass over.
-    #[serde(skip_deserializing, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) estimated: bool,
-}
-
-#[derive(Debug, Default, Deserialize, Serialize)]
-pub(super) struct PromptDetails {
-    #[serde(default)]
-    pub(super) cached_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) audio_tokens: Option<u64>,
-    /// As OpenRouter tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) cache_write_tokens: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize, Serialize)]
-pub(super) struct CompletionDetails {
-    #[serde(default)]
-    pub(super) reasoning_tokens: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) audio_tokens: Option<u64>,
-}
-
-impl UsageCounts {
-    /// In disjoint classes that sum to the provider's total.
-    pub(super) fn usage(&self) -> Usage {
-        let prompt = self.prompt_tokens.or(self.total_tokens).unwrap_or(0);
-        let completion = self.completion_tokens.unwrap_or(0);
-        let details = self.prompt_tokens_details.as_ref();
-        // Each class out of what the ones before it left, so that they stay disjoint whatever is told.
-        let mut left = prompt;
-        let mut take = |told: Option<u64>| {
-            let taken = told.unwrap_or(0).min(left);
-            left -= taken;
-            taken
-        };
-        let cached = take(details.and_then(|d| d.cached_tokens));
-        let written = take(details.and_then(|d| d.cache_write_tokens));
-        let heard = take(details.and_then(|d| d.audio_tokens));
-        // Some providers count reasoning beside the completion, and only the total tells.
-        let beside = match (self.prompt_tokens, self.completion_tokens, self.total_tokens) {
-            (Some(p), Some(c), Some(total)) => total.saturating_sub(p.saturating_add(c)),
-            _ => 0,
-        };
-        let output = completion.saturating_add(beside);
-        let details = self.completion_tokens_details.as_ref();
-        let told = details.and_then(|d| d.reasoning_tokens).unwrap_or(0);
-        let reasoning = told.max(beside).min(output);
-        let spoken = details.and_then(|d| d.audio_tokens).unwrap_or(0).min(output - reasoning);
-        Usage::default()
-            .with(Unit::Input, left)
-            .with(Unit::CachedInput, cached)
-            .with(Unit::CacheWrite, written)
-            .with(Unit::AudioInput, heard)
-            .with(Unit::Output, output - reasoning - spoken)
-            .with(Unit::Reasoning, reasoning)
-            .with(Unit::AudioOutput, spoken)
-    }
-
-    /// As a caller is told.
-    pub(super) fn of(usage: &Usage) -> Self {
-        let some = |n: u64| (n > 0).then_some(n);
-        let cached = usage.get(Unit::CachedInput);
-        let written = usage.get(Unit::CacheWrite).saturating_add(usage.get(Unit::CacheWriteLong));
-        let heard = usage.get(Unit::AudioInput).saturating_add(usage.get(Unit::CachedAudio));
-        let (reasoning, spoken) = (usage.get(Unit::Reasoning), usage.get(Unit::AudioOutput));
-        UsageCounts {
-            prompt_tokens: Some(usage.input_tokens()),
-            completion_tokens: Some(usage.output_tokens()),
-            total_tokens: Some(usage.total_tokens()),
-            prompt_tokens_details: (cached + written + heard > 0).then(|| PromptDetails {
-                cached_tokens: Some(cached),
-                audio_tokens: some(heard),
-                cache_write_tokens: some(written),
-            }),
-            completion_tokens_details: (reasoning + spoken > 0)
-                .then(|| CompletionDetails { reasoning_tokens: Some(reasoning), audio_tokens: some(spoken) }),
-            estimated: usage.estimated,
         }
     }
 }

@@ -100,13 +100,13 @@ async fn what_is_asked_often_goes_by_an_index() {
         };
         async move { store.inner.writes.as_ref().unwrap().writer.write(How::Plain, ask).await.unwrap() }
     };
-    use crate::sqlite::{read, write};
+    use crate::sqlite::{attempts, write};
     for (sql, index) in [
         (write::EXPIRED, "SEARCH run USING INDEX run_lease (lease_until<?)"),
         (write::QUEUED, "SCAN run USING INDEX run_queue"),
         (write::WISHED, "SEARCH run USING PRIMARY KEY (id=?)"),
-        (read::ATTEMPTS, "SEARCH attempt USING INDEX attempt_tenant (tenant=?)"),
-        (read::ATTEMPTS_OF_RUN, "SEARCH attempt USING INDEX attempt_run (run=?)"),
+        (attempts::OF_TENANT, "SEARCH attempt USING PRIMARY KEY (tenant=?)"),
+        (attempts::OF_RUN, "SEARCH attempt USING INDEX attempt_run (run=?)"),
     ] {
         let plan = plan(sql).await;
         assert!(plan.starts_with(index), "{sql}: {plan}");
