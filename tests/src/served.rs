@@ -21,15 +21,27 @@ pub struct Server {
     pub client: Client,
     /// The handle that it serves.
     pub maof: Maof,
-    _stop: oneshot::Sender<()>,
-    _dir: TempDir,
+    stop: oneshot::Sender<()>,
+    served: tokio::task::JoinHandle<()>,
+    dir: TempDir,
 }
 
 impl Server {
     /// A server with this configuration, and files of its own.
     pub async fn start(more: &str) -> Server {
+        Server::start_in(tempfile::tempdir().unwrap(), more).await
+    }
+
+    /// Stops it as an operator does, and starts another one on its files, with new keys of the same callers.
+    pub async fn restart(self, more: &str) -> Server {
+        let Server { stop, served, dir, maof, .. } = self;
+        drop((stop, maof));
+        served.await.unwrap();
+        Server::start_in(dir, more).await
+    }
+
+    async fn start_in(dir: TempDir, more: &str) -> Server {
         maof::init();
-        let dir = tempfile::tempdir().unwrap();
         let mut config = Config::parse(if more.is_empty() { "{}" } else { more }).unwrap();
         config.server.listen = "127.0.0.1:0".to_owned();
         config.store.path = dir.path().join("maof.db");
@@ -45,8 +57,10 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let served = maof.clone();
         #[allow(clippy::disallowed_methods, reason = "the server ends with the test")]
-        tokio::spawn(async move { maof_http::serve(listener, served, async { drop(stopped.await) }).await });
-        Server { base, key, admin, client: Client::new(), maof, _stop: stop, _dir: dir }
+        let served = tokio::spawn(async move {
+            maof_http::serve(listener, served, async { drop(stopped.await) }).await.unwrap();
+        });
+        Server { base, key, admin, client: Client::new(), maof, stop, served, dir }
     }
 
     /// A GET with the key.

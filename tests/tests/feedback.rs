@@ -53,6 +53,39 @@ async fn feedback_by_decision_id_moves_the_choice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_feedback_taught_outlives_the_server_and_so_do_decisions_that_wait_for_it() {
+    let routing = format!("{PAIR}routing: {{strategy: thompson, thompson: {{learn_from: feedback}}}}");
+    for right in ["lexicon", "bayes"] {
+        let mut server = Server::start(&routing).await;
+        let mut waiting = Vec::new();
+        for _ in 0..60 {
+            let (decision, endpoint) = told(ask(&server)).await;
+            waiting.push((decision, f64::from(u8::from(endpoint == right))));
+        }
+        let (first, late) = waiting.split_at(30);
+        for (decision, worth) in first {
+            assert_eq!(score(&server, decision, *worth).await, StatusCode::NO_CONTENT);
+        }
+        server = server.restart(&routing).await;
+        for (decision, worth) in late {
+            assert_eq!(score(&server, decision, *worth).await, StatusCode::NO_CONTENT, "{decision}");
+        }
+        let again = 1.0 - first[0].1;
+        assert_eq!(
+            score(&server, &first[0].0, again).await,
+            StatusCode::NO_CONTENT,
+            "taken, changes nothing"
+        );
+        server = server.restart(&routing).await;
+        let mut rightly = 0;
+        for _ in 0..40 {
+            rightly += u32::from(told(ask(&server)).await.1 == right);
+        }
+        assert!(rightly >= 30, "{right} was asked {rightly} times of 40");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn feedback_that_cannot_be_taken_is_refused_by_field() {
     let server = pair("{strategy: thompson}").await;
     let (decision, _) = told(ask(&server)).await;

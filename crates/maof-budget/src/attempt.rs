@@ -223,6 +223,7 @@ impl Open {
             usage,
             cost,
             failure,
+            purpose: self.call.purpose,
         };
         self.shared.ledger.charge(&self.key, attempt);
         cost

@@ -15,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::call::Purpose;
 use crate::clock::Timestamp;
 use crate::error::{Failure, Result};
 use crate::ids::{AttemptId, CallId, Name, RunId};
@@ -177,6 +178,9 @@ pub struct Attempt {
     /// How it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// What it was made for, if not for the caller.
+    #[serde(default, skip_serializing_if = "Purpose::is_answer")]
+    pub purpose: Purpose,
 }
 
 /// Keeps accounts. Every operation names a hold by its key, and is idempotent by it.

@@ -137,6 +137,35 @@ impl Provenance {
     }
 }
 
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The caller.
+    #[default]
+    Answer,
+    /// To see how somebody else does; nobody gets it.
+    Shadow,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Purpose; 2] = [Self::Answer, Self::Shadow];
+
+    /// The stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Shadow => "shadow",
+        }
+    }
+
+    /// Whether it is for the caller.
+    pub fn is_answer(&self) -> bool {
+        *self == Self::Answer
+    }
+}
+
 /// One question on its way through the stack. Cheap to clone: a retry copies pointers.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -164,6 +193,8 @@ pub struct Call {
     pub waits: Arc<Waits>,
     /// Whether it is made beside another one of the same call, as a hedge; set by the router.
     pub beside: bool,
+    /// What the answer is for.
+    pub purpose: Purpose,
     /// The question.
     pub body: Body,
 }
@@ -184,6 +215,7 @@ impl Call {
             turn: 1,
             waits: Arc::default(),
             beside: false,
+            purpose: Purpose::Answer,
             body,
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! - Nouns: [`Call`], [`Reply`], [`Event`], [`End`], [`Usage`], [`Money`], [`Principal`], [`Task`], [`Run`] …
 //! - Ports: [`Endpoint`], [`Dialect`], [`Route`], [`Hedge`], [`Ledger`], [`Journal`], [`Cache`], [`Audit`],
-//!   [`Aggregate`], [`Observe`], [`Clock`], [`Ids`], [`Random`].
+//!   [`Snapshots`], [`Aggregate`], [`Observe`], [`Clock`], [`Ids`], [`Random`].
 //! - The error: [`Error`], with its [`ErrorKind`], [`Origin`] and [`Retry`].
 
 pub mod aggregate;
@@ -29,13 +29,14 @@ pub mod principal;
 pub mod reply;
 pub mod route;
 pub mod signal;
+pub mod snapshot;
 pub mod usage;
 pub mod waits;
 
 pub use aggregate::{Aggregate, Answered, Verdict};
 pub use budget::{Account, Attempt, Balance, Charge, Ledger, Measure, Window};
 pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
-pub use call::{Body, Call, Chosen, Operation, Provenance, Target, Wire};
+pub use call::{Body, Call, Chosen, Operation, Provenance, Purpose, Target, Wire};
 pub use chat::{
     ChatAnswer, ChatRequest, Choice, EmbedAnswer, EmbedRequest, Finish, Message, OutputFormat, Part, Speaker,
     Thinking, ToolCall, ToolChoice, ToolSpec,
@@ -60,5 +61,6 @@ pub use reply::{
 };
 pub use route::{Candidate, Decision, LeftOut, Observed, Route, Why};
 pub use signal::{CircuitState, Limit, Observe, Signal, Silent};
+pub use snapshot::{MAX_SNAPSHOT, Snapshots};
 pub use usage::{Unit, Usage};
 pub use waits::Waits;

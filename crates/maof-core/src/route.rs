@@ -45,6 +45,8 @@ pub struct Decision {
 pub struct Why {
     /// The strategy's name.
     pub strategy: &'static str,
+    /// The arm of the split that the call fell to, where calls are split.
+    pub arm: Option<Name>,
     /// How the pool was found, for people.
     pub found: Option<Arc<str>>,
     /// The stages that gave scores, in their order.
@@ -129,6 +131,7 @@ impl Decision {
         Explanation {
             decision: self.id,
             strategy: self.why.strategy,
+            arm: self.why.arm.as_ref(),
             found: self.why.found.as_deref().unwrap_or_default(),
             propensity: self.propensity,
             candidates: self.order.iter().filter_map(one).collect(),
@@ -144,6 +147,9 @@ pub struct Explanation<'a> {
     pub decision: DecisionId,
     /// The strategy's name.
     pub strategy: &'static str,
+    /// The arm of the split that the call fell to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<&'a Name>,
     /// How those who might answer were found.
     pub found: &'a str,
     /// How probable it was that the first would be the first.
@@ -268,6 +274,7 @@ mod tests {
             order: vec![1, 0],
             why: Why {
                 strategy: "cheapest",
+                arm: None,
                 found: Some("they can".into()),
                 stages: ["cheapest", "least_busy"].into(),
                 scores: vec![300.0, f32::NAN, 120.0, 2.0, f32::NAN, f32::NAN],

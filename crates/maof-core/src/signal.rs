@@ -169,6 +169,16 @@ pub enum Signal<'a> {
         /// Bytes that the answers take, about.
         bytes: u64,
     },
+    /// A cheap agent's answer was looked at.
+    Cascaded {
+        /// Whether it was kept; else the call went on to whom it asked for.
+        kept: bool,
+    },
+    /// A call was to be shadowed: another agent was asked too, or there was no room for it.
+    Shadowed {
+        /// Whether it was asked.
+        asked: bool,
+    },
     /// A second endpoint is asked beside one that is slow.
     Hedged {
         /// The slow one.

@@ -4,6 +4,8 @@
 //! - [`Router`]: turns a call's target into candidates, best first; the [`maof_core::Route`] port. It filters (who may be
 //!   asked), ranks (what comes first) and spreads (who of those who are equal), as [`Strategy`] says.
 //! - [`Fallback`]: asks the candidates in order until one answers.
+//! - [`cascade`]: a cheap agent answers first, and the one that was asked for where that is doubtful.
+//! - [`shadow`]: another agent is asked too, without anybody noticing.
 //!
 //! ```
 //! use maof_core::{
@@ -44,6 +46,7 @@
 //! # Ok::<(), maof_core::Error>(())
 //! ```
 
+pub mod cascade;
 mod choose;
 mod config;
 pub mod fallback;
@@ -54,9 +57,11 @@ mod prompt;
 mod pulse;
 mod registry;
 mod router;
+pub mod shadow;
 
 pub use config::{
-    Config, Filter, Learned, Named, Rank, Spread, Stages, Sticky, Strategy, TagRule, Teacher, Thompson, Tier,
+    Arm, Cascade, Config, Filter, Learned, Named, Rank, Shadow, Spread, Stages, Sticky, Strategy, TagRule,
+    Teacher, Thompson, Tier,
 };
 pub use fallback::Fallback;
 pub use prompt::difficulty;

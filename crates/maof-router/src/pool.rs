@@ -181,8 +181,6 @@ impl Pooling<'_> {
     fn seat(&self, agent: &Agent, endpoint: &Name, place: usize) -> Option<Seat> {
         let offer = self.registry.all_offers().get(endpoint)?;
         let tier = self.config.tiers.iter().position(|tier| tier.agents.contains(&agent.name));
-        let pair = format!("{}@{endpoint}", agent.name);
-        let own = agent.name == *endpoint;
         Some(Seat {
             pulse: Arc::clone(self.pulses.get(endpoint)?),
             operations: offer.operations.iter().fold(0, |bits, operation| bits | bit(*operation)),
@@ -193,7 +191,7 @@ impl Pooling<'_> {
             context: offer.context,
             hash: crate::learned::hash(endpoint.as_str().as_bytes()),
             arm: self.model.and_then(|model| self.arm(model, agent, endpoint)),
-            drawn_as: Name::new(&pair).ok().filter(|_| !own).unwrap_or_else(|| endpoint.clone()),
+            drawn_as: drawn_as(&agent.name, endpoint),
         })
     }
 
@@ -203,6 +201,12 @@ impl Pooling<'_> {
         let alias = |name: &Name| self.registry.aliases().get(name) == Some(endpoint);
         find(&|name| name == endpoint).or_else(|| find(&alias)).or_else(|| find(&|name| *name == agent.name))
     }
+}
+
+/// What an agent's endpoint goes by among those that a bandit draws from.
+pub(crate) fn drawn_as(agent: &Name, endpoint: &Name) -> Name {
+    let pair = Name::new(&format!("{agent}@{endpoint}")).ok();
+    pair.filter(|_| agent != endpoint).unwrap_or_else(|| endpoint.clone())
 }
 
 fn price(offer: &Offer) -> (f32, f32) {

@@ -2,47 +2,48 @@
 
 use maof_core::{Body, ChatRequest, OutputFormat, Part, Speaker};
 
-use crate::learned::{FNV, hash};
-
 /// How much of a question is read, in bytes: ten megabytes are decided upon as quickly as this.
 const READ_BYTES: usize = 32 * 1024;
 /// Bytes in a token, about; counting them would cost more than deciding.
 const BYTES_PER_TOKEN: f32 = 4.0;
 
-/// Words that ask for thinking rather than for knowing; one bit each.
-const THINKING: [u64; 22] = [
-    hash(b"prove"),
-    hash(b"derive"),
-    hash(b"why"),
-    hash(b"explain"),
-    hash(b"analyse"),
-    hash(b"analyze"),
-    hash(b"compare"),
-    hash(b"evaluate"),
-    hash(b"design"),
-    hash(b"plan"),
-    hash(b"optimize"),
-    hash(b"optimise"),
-    hash(b"refactor"),
-    hash(b"debug"),
-    hash(b"implement"),
-    hash(b"algorithm"),
-    hash(b"theorem"),
-    hash(b"calculate"),
-    hash(b"solve"),
-    hash(b"reason"),
-    hash(b"strategy"),
-    hash(b"architecture"),
+/// Words that ask for thinking rather than for knowing; one bit each. Lower case, at most 15 letters.
+const THINKING: [&str; 22] = [
+    "prove",
+    "derive",
+    "why",
+    "explain",
+    "analyse",
+    "analyze",
+    "compare",
+    "evaluate",
+    "design",
+    "plan",
+    "optimize",
+    "optimise",
+    "refactor",
+    "debug",
+    "implement",
+    "algorithm",
+    "theorem",
+    "calculate",
+    "solve",
+    "reason",
+    "strategy",
+    "architecture",
 ];
 
-/// A bit for the first six of each of their hashes: most words are none of them, and need not be compared with all.
-const MAY_BE: u64 = {
-    let (mut bits, mut at) = (0, 0);
+/// For each letter, a bit for each length of those of them that begin with it: most words are none of them, and need not be
+/// compared with any.
+const MAY_BE: [u16; 26] = {
+    let mut lengths = [0; 26];
+    let mut at = 0;
     while at < THINKING.len() {
-        bits |= 1 << (THINKING[at] >> 58);
+        let word = THINKING[at].as_bytes();
+        lengths[(word[0] - b'a') as usize] |= 1 << word.len();
         at += 1;
     }
-    bits
+    lengths
 };
 
 /// How many tokens go in, about; everything counts, as it came.
@@ -130,24 +131,35 @@ struct Seen {
 impl Seen {
     fn read(question: &str) -> Seen {
         let mut seen = Seen::default();
-        let mut word = None;
-        for byte in question.bytes() {
-            if byte.is_ascii_alphabetic() {
-                word = Some(FNV.step(word.unwrap_or(FNV.start), byte.to_ascii_lowercase()));
-                continue;
+        let bytes = question.as_bytes();
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            let begin = at;
+            at += 1;
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' => {
+                    while bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
+                        at += 1;
+                    }
+                    seen.word(&bytes[begin..at]);
+                }
+                b'`' => seen.backticks += 1,
+                b'?' => seen.questions += 1,
+                b'0'..=b'9' => seen.digits += 1,
+                _ => {}
             }
-            seen.end(word.take());
-            seen.backticks += u32::from(byte == b'`');
-            seen.questions += u32::from(byte == b'?');
-            seen.digits += u32::from(byte.is_ascii_digit());
         }
-        seen.end(word);
         seen
     }
 
-    fn end(&mut self, word: Option<u64>) {
-        let Some(word) = word.filter(|word| MAY_BE >> (word >> 58) & 1 == 1) else { return };
-        if let Some(at) = THINKING.iter().position(|known| *known == word) {
+    fn word(&mut self, word: &[u8]) {
+        let first =
+            word.first().map_or(0, |first| usize::from(first.to_ascii_lowercase().saturating_sub(b'a')));
+        let lengths = MAY_BE.get(first).copied().unwrap_or_default();
+        if word.len() > 15 || lengths >> word.len() & 1 == 0 {
+            return;
+        }
+        if let Some(at) = THINKING.iter().position(|known| word.eq_ignore_ascii_case(known.as_bytes())) {
             self.thinking |= 1 << at;
         }
     }

@@ -10,11 +10,11 @@ use maof_core::{
     Outcome, Random, Result, Route, Signal, Target, Why,
 };
 
-use crate::choose::{Draft, Drawing, Equal, Sieve, field, rank, sift, spread};
-use crate::config::{Config, Rank, Spread, Stages, Teacher};
+use crate::choose::{Draft, Drawing, Equal, Forks, Plan, Sieve, Way, field, rank, sift, spread};
+use crate::config::{Config, Rank, Spread, Teacher};
 use crate::learned::bandit::{Feedback, thompson};
 use crate::learned::{Model, Seen};
-use crate::learner::{Bandit, Heads, Memo, Memory};
+use crate::learner::{Bandit, Heads, Memo, Memory, Who};
 use crate::pool::{Pool, Pooling, Snapshot};
 use crate::prompt;
 use crate::pulse::Pulse;
@@ -36,9 +36,8 @@ pub struct Ports {
 /// Chooses as configured; see the [crate](crate).
 pub struct Router {
     config: Config,
-    stages: Stages,
-    /// The names of what gives scores.
-    told: Arc<[&'static str]>,
+    plan: Plan,
+    forks: Forks,
     snapshot: RwLock<Arc<Snapshot>>,
     bandit: Option<Bandit>,
     heads: Option<Heads>,
@@ -57,28 +56,31 @@ impl Router {
     pub fn new(registry: Registry, config: &Config, model: Option<Model>, ports: Ports) -> Result<Self> {
         config.validate()?;
         check_names(&registry, config)?;
-        let stages = config.strategy.stages();
-        let learned = stages.rank.contains(&Rank::Learned);
+        let plan = Plan::of(&config.strategy);
+        let learned = config.ranks_by(Rank::Learned);
         let model = model.filter(|_| learned);
         if learned {
             check_model(&registry, model.as_ref())?;
         }
-        let drawn = stages.spread == Spread::Thompson;
+        let drawn = config.spreads_by(Spread::Thompson);
         let bandit = drawn.then(|| Bandit::new(&config.thompson, ports.node.clone())).transpose()?;
         let pulses = registry.all_offers().keys().map(|name| (name.clone(), Arc::default())).collect();
-        let pooling =
-            Pooling { registry: &registry, config, stages: &stages, model: model.as_ref(), pulses: &pulses };
+        let pooling = Pooling {
+            registry: &registry,
+            config,
+            stages: &plan.stages,
+            model: model.as_ref(),
+            pulses: &pulses,
+        };
         let snapshot = pooling.snapshot(Arc::new(registry.clone()));
-        let ranks = stages.rank.iter().map(|rank| rank.as_str());
-        let last = Some(stages.spread.as_str()).filter(|_| stages.spread != Spread::None);
         Ok(Router {
-            told: ranks.chain(last).collect(),
             snapshot: RwLock::new(Arc::new(snapshot)),
             memory: (bandit.is_some() || model.is_some()).then(Memory::new),
             heads: model.map(|model| Heads::new(&config.learned, model)),
             bandit,
             config: config.clone(),
-            stages,
+            plan,
+            forks: Forks::new(config),
             began: ports.clock.instant(),
             ports,
         })
@@ -107,7 +109,7 @@ impl Router {
             (name.clone(), known.unwrap_or_else(|| Arc::new(Pulse::fresh(now))))
         };
         let pulses: HashMap<Name, Arc<Pulse>> = registry.all_offers().keys().map(pulse).collect();
-        let (config, stages) = (&self.config, &self.stages);
+        let (config, stages) = (&self.config, &self.plan.stages);
         let pooling = Pooling { registry: &registry, config, stages, model: model.as_ref(), pulses: &pulses };
         *snapshot = Arc::new(pooling.snapshot(Arc::new(registry.clone())));
         Ok(())
@@ -188,15 +190,38 @@ impl Router {
         found.map(Arc::clone).ok_or_else(|| unknown(target))
     }
 
-    fn sieve(&self, now: Option<u64>) -> Sieve<'_> {
-        Sieve { config: &self.config, filters: &self.stages.filter, stages: self.told.len(), now }
+    /// Which way a call goes: who may answer it, by which strategy, and the arm of a split.
+    fn way(&self, call: &Call) -> Result<(Arc<Pool>, &Plan, Option<&Name>)> {
+        let Some(fork) = self.forks.arm(call) else {
+            return Ok((self.find(&call.target)?, &self.plan, None));
+        };
+        match &fork.way {
+            Way::By(plan) => {
+                Ok((self.find(&call.target)?, plan.as_ref().unwrap_or(&self.plan), Some(&fork.name)))
+            }
+            Way::Agent(agent) => match self.instead(agent, call) {
+                Some(pool) => Ok((pool, &self.plan, Some(&fork.name))),
+                None => Ok((self.find(&call.target)?, &self.plan, self.forks.control())),
+            },
+        }
+    }
+
+    /// An agent that answers instead, unless the caller may not use it or it answers nothing of the kind.
+    fn instead(&self, agent: &Name, call: &Call) -> Option<Arc<Pool>> {
+        let pool = self.snapshot().agents.get(agent).map(Arc::clone)?;
+        let able = pool.seats.iter().any(|seat| seat.offers(call.operation()));
+        (able && call.principal.grant.allows(agent.as_str())).then_some(pool)
+    }
+
+    fn sieve<'a>(&'a self, plan: &'a Plan, now: Option<u64>) -> Sieve<'a> {
+        Sieve { config: &self.config, filters: &plan.stages.filter, stages: plan.told.len(), now }
     }
 
     /// Ranks, and tells what a model has seen of the prompt on the way.
-    fn rank(&self, draft: &mut Draft<'_>, call: &Call, now: u64) -> Option<Seen> {
+    fn rank(&self, plan: &Plan, draft: &mut Draft<'_>, call: &Call, now: u64) -> Option<Seen> {
         let decay = self.config.decay_ms;
         let mut seen = None;
-        for (stage, by) in self.stages.rank.iter().enumerate() {
+        for (stage, by) in plan.stages.rank.iter().enumerate() {
             match by {
                 Rank::Priority => rank(draft, stage, Equal::Least, |seat| f32::from(seat.agent_place)),
                 Rank::Cheapest => {
@@ -208,9 +233,10 @@ impl Router {
                     rank(draft, stage, Equal::Nearly, |seat| seat.pulse.performance(now, decay));
                 }
                 Rank::Complexity => {
-                    let difficulty = prompt::difficulty(&call.body);
-                    let distance = |seat: &crate::pool::Seat| self.tiers_off(seat.tier, difficulty);
-                    rank(draft, stage, Equal::Least, distance);
+                    let (tiers, difficulty) = (&self.config.tiers, prompt::difficulty(&call.body));
+                    let fits = tiers.iter().position(|tier| difficulty <= tier.up_to);
+                    let (fits, tiers) = (fits.unwrap_or_else(|| tiers.len().saturating_sub(1)), tiers.len());
+                    rank(draft, stage, Equal::Least, |seat| tiers_off(seat.tier, fits, tiers));
                 }
                 Rank::Learned => {
                     let Some(heads) = &self.heads else { continue };
@@ -223,47 +249,47 @@ impl Router {
         }
         seen
     }
+}
 
-    /// How far a tier is from the least that a prompt is not too difficult for: 0 for that one, 1, 2 … for those above it,
-    /// then those below it. No number outside all tiers.
-    fn tiers_off(&self, tier: Option<u16>, difficulty: f32) -> f32 {
-        let tiers = &self.config.tiers;
-        let fits = tiers.iter().position(|tier| difficulty <= tier.up_to).unwrap_or(tiers.len() - 1);
-        match tier.map(usize::from) {
-            None => f32::NAN,
-            Some(tier) if tier >= fits => (tier - fits) as f32,
-            Some(tier) => (tiers.len() - tier) as f32,
-        }
+/// How far a tier is from the one that fits, the least that a prompt is not too difficult for: 0 for that one, 1, 2 … for those
+/// above it, then those below it. No number outside all tiers.
+fn tiers_off(tier: Option<u16>, fits: usize, tiers: usize) -> f32 {
+    match tier.map(usize::from) {
+        None => f32::NAN,
+        Some(tier) if tier >= fits => (tier - fits) as f32,
+        Some(tier) => (tiers - tier) as f32,
     }
 }
 
 impl Route for Router {
     fn candidates(&self, call: &Call) -> Result<Vec<Candidate>> {
-        let pool = self.find(&call.target)?;
-        let draft = sift(&pool, call, &self.sieve(None))?;
+        let (pool, plan, _) = self.way(call)?;
+        let draft = sift(&pool, call, &self.sieve(plan, None))?;
         let each = draft.places().filter_map(|at| pool.candidates.get(usize::from(at)));
         Ok(each.cloned().collect())
     }
 
     fn decide(&self, call: &Call) -> Result<Decision> {
-        let pool = self.find(&call.target)?;
+        let (pool, plan, arm) = self.way(call)?;
         let now = self.now();
-        let mut draft = sift(&pool, call, &self.sieve(Some(now)))?;
-        let seen = self.rank(&mut draft, call, now);
+        let mut draft = sift(&pool, call, &self.sieve(plan, Some(now)))?;
+        let seen = self.rank(plan, &mut draft, call, now);
         let (config, random) = (&self.config, &*self.ports.random);
         let drawing = Drawing { config, call, random, now, bandit: self.bandit.as_ref() };
-        let propensity = spread(&mut draft, self.stages.rank.len(), self.stages.spread, &drawing);
+        let propensity = spread(&mut draft, plan.stages.rank.len(), plan.stages.spread, &drawing);
         let (order, scores, left_out) = draft.finish();
         let id = DecisionId::from_uuid(self.ports.ids.next());
         if let Some(memory) = &self.memory {
             let place = order.first().copied().unwrap_or_default();
             let (tenant, pool) = (call.principal.tenant.clone(), Arc::clone(&pool));
-            memory.remember(id, Memo { tenant, pool, place, seen, settled: false });
+            let (at, who) = (self.ports.clock.now(), Who::Here(pool, place));
+            memory.remember(id, Memo { tenant, at, who, seen, settled: false });
         }
         let why = Why {
-            strategy: self.config.strategy.as_str(),
+            strategy: plan.name,
+            arm: arm.cloned(),
             found: Some(Arc::clone(&pool.found)),
-            stages: Arc::clone(&self.told),
+            stages: Arc::clone(&plan.told),
             scores,
             left_out,
         };
@@ -309,19 +335,19 @@ impl Route for Router {
             return Err(Error::invalid_request("`score` must be 0 to 1").param("score"));
         }
         let Some(memory) = &self.memory else { return Err(learns_nothing(self.config.strategy.as_str())) };
-        let (pool, place, seen) = match memory.settle(tenant, decision) {
+        let (who, seen) = match memory.settle(tenant, decision, self.ports.clock.now()) {
             Feedback::First(taught) => taught,
             Feedback::Again => return Ok(()),
             Feedback::Unknown => {
-                let why = format!("no decision {decision} is known; only the last ones are remembered");
+                let why = format!("no decision {decision} is known; the last ones are remembered, for a day");
                 return Err(Error::not_found(why).param("decision"));
             }
         };
-        if let Some(bandit) = &self.bandit {
-            teach(bandit, &pool, place, score)?;
+        if let (Some(bandit), Some((class, arm))) = (&self.bandit, who.arm()) {
+            bandit.learn(&class, &arm, score)?;
         }
         if let (Some(heads), Some(seen)) = (&self.heads, &seen)
-            && let Some(arm) = pool.seat(place).and_then(|seat| seat.arm).and_then(|arm| heads.arm(arm))
+            && let Some(arm) = who.model_arm().and_then(|arm| heads.arm(arm))
         {
             heads.learn(seen, &arm, score as f32)?;
         }
@@ -400,5 +426,6 @@ fn unknown(target: &Target) -> Error {
     error.param(field(target))
 }
 
+mod kept;
 #[cfg(test)]
 mod tests;

@@ -67,6 +67,7 @@ where
             { attribute::CALL_ID } = %call.id,
             { attribute::ROUTE_DECISION } = field::Empty,
             { attribute::ROUTE_STRATEGY } = field::Empty,
+            { attribute::ROUTE_ARM } = field::Empty,
             { attribute::ROUTE_ORDER } = field::Empty,
             { attribute::ROUTE_PROPENSITY } = field::Empty,
             { attribute::AGENT } = field::Empty,

@@ -34,6 +34,7 @@ use family::{Closed, Family, Values};
 /// Counts signals; see the [module](self).
 pub struct Metrics {
     handle: PrometheusHandle,
+    arms: Arc<Closed>,
     agents: Arc<Closed>,
     endpoints: Arc<Closed>,
     task_types: Arc<Closed>,
@@ -64,6 +65,9 @@ pub struct Metrics {
     cache: Family<Counter>,
     cache_bytes: Family<Gauge>,
     hedges: Family<Counter>,
+    split: Family<Counter>,
+    cascades: Family<Counter>,
+    shadows: Family<Counter>,
     fallbacks: Family<Counter>,
     holds_refused: Family<Counter>,
 }
@@ -74,6 +78,19 @@ impl Metrics {
     /// # Errors
     /// `internal` when the recorder refuses its buckets.
     pub fn new(agents: &[Name], endpoints: &[Name], task_types: &[Name]) -> Result<Metrics> {
+        Metrics::splitting(agents, endpoints, task_types, &[])
+    }
+
+    /// Likewise, where calls are split among these arms.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn splitting(
+        agents: &[Name],
+        endpoints: &[Name],
+        task_types: &[Name],
+        arms: &[Name],
+    ) -> Result<Metrics> {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), names::BUCKETS)
             .map_err(|e| Error::internal("the metrics' buckets were refused").because(e))?;
@@ -95,6 +112,7 @@ impl Metrics {
         let category = Values::Words(Category::ALL.iter().map(|category| category.as_str()).collect());
         let severity = || Values::Words(Severity::ALL.iter().map(|severity| severity.as_str()).collect());
         let cache = Values::Words(CacheStatus::NAMES.to_vec());
+        let arms = Arc::new(Closed::new(arms));
         let none = || Values::None;
         let r = &recorder;
         let metrics = Metrics {
@@ -125,8 +143,12 @@ impl Metrics {
             cache: Family::new(&names::CACHE, [cache, none()], r),
             cache_bytes: Family::new(&names::CACHE_BYTES, [none(), none()], r),
             hedges: Family::new(&names::HEDGES, [endpoint(), none()], r),
+            split: Family::new(&names::SPLIT, [Values::Names(Arc::clone(&arms)), none()], r),
+            cascades: Family::new(&names::CASCADES, [Values::Words(vec!["kept", "escalated"]), none()], r),
+            shadows: Family::new(&names::SHADOWS, [Values::Words(vec!["asked", "dropped"]), none()], r),
             fallbacks: Family::new(&names::FALLBACKS, [agent(), agent()], r),
             holds_refused: Family::new(&names::HOLDS_REFUSED, [none(), none()], r),
+            arms,
             agents: Arc::clone(&agents),
             endpoints: Arc::clone(&endpoints),
             task_types: Arc::clone(&task_types),
@@ -253,6 +275,13 @@ impl Observe for Metrics {
             Signal::Joined => self.joined.with(0, 0, |c| c.increment(1)),
             Signal::Cache(status) => self.cache.with(status.place(), 0, |c| c.increment(1)),
             Signal::CacheSize { bytes } => self.cache_bytes.with(0, 0, |g| g.set(bytes as f64)),
+            Signal::Routed { decision } => {
+                if let Some(arm) = &decision.why.arm {
+                    self.split.with(self.arms.place(arm), 0, |c| c.increment(1));
+                }
+            }
+            Signal::Cascaded { kept } => self.cascades.with(usize::from(!kept), 0, |c| c.increment(1)),
+            Signal::Shadowed { asked } => self.shadows.with(usize::from(!asked), 0, |c| c.increment(1)),
             Signal::Hedged { from, .. } => {
                 self.hedges.with(self.endpoints.place(from), 0, |c| c.increment(1));
             }

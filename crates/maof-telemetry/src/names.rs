@@ -65,6 +65,9 @@ metrics! {
     CACHE = "maof_cache_total", Counter, ["result"], "Calls by what the cache did: hit, miss, or bypass.";
     CACHE_BYTES = "maof_cache_bytes", Gauge, [], "Bytes that kept answers take, about.";
     HEDGES = "maof_hedges_total", Counter, ["endpoint"], "Times that another endpoint was asked beside this one, which was slow.";
+    SPLIT = "maof_split_total", Counter, ["arm"], "Calls by the arm of the split that they fell to; `control` is the rest.";
+    CASCADES = "maof_cascades_total", Counter, ["result"], "First answers of cascades: they were kept, or the call was escalated to whom it asked for.";
+    SHADOWS = "maof_shadows_total", Counter, ["result"], "Calls that were to be shadowed: another agent was asked too (asked), or there was no room (dropped).";
     FALLBACKS = "maof_fallbacks_total", Counter, ["from", "to"], "Times that the next candidate was asked.";
     HOLDS_REFUSED = "maof_holds_refused_total", Counter, [], "Holds that a budget refused.";
 }
@@ -114,6 +117,8 @@ pub mod attribute {
     pub const ATTEMPT: &str = "maof.attempt";
     /// The router's decision, for feedback.
     pub const ROUTE_DECISION: &str = "maof.route.decision";
+    /// The arm of the split that the call fell to.
+    pub const ROUTE_ARM: &str = "maof.route.arm";
     /// The strategy by which the router decided.
     pub const ROUTE_STRATEGY: &str = "maof.route.strategy";
     /// Who may answer, in order, with scores; and who may not, with the reason.

@@ -28,6 +28,9 @@ impl Observe for InSpans {
 fn write(span: &Span, decision: &Decision) {
     span.record(attribute::ROUTE_DECISION, display(decision.id));
     span.record(attribute::ROUTE_STRATEGY, decision.why.strategy);
+    if let Some(arm) = &decision.why.arm {
+        span.record(attribute::ROUTE_ARM, display(arm));
+    }
     if let Some(propensity) = decision.propensity {
         span.record(attribute::ROUTE_PROPENSITY, propensity);
     }

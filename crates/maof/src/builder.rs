@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maof_core::{
-    Audit, Cache, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result, Role,
+    Audit, Cache, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result,
+    Role, Snapshots,
 };
-use maof_engine::{Engine, Parts as EngineParts};
+use maof_engine::{Engine, Parts as EngineParts, WorkflowSpec};
 use maof_providers::{CursorEndpoint, HttpEndpoint, ServiceEndpoint};
 use maof_security::{KeyEntry, Keyring};
 use maof_store::{MemoryCache, MemoryStore, SqliteStore};
@@ -17,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, EndpointConfig};
 use crate::counting::Counting;
 use crate::handle::{AgentInfo, Inner, Maof};
+use crate::learning::Learning;
 use crate::system::{SystemClock, SystemIds, SystemRandom};
 use crate::{probe, stack};
 
@@ -39,6 +41,14 @@ struct Stores {
     journal: Arc<dyn Journal>,
     ledger: Arc<dyn Ledger>,
     audit: Arc<dyn Audit>,
+    /// None beside stores of somebody's own.
+    snapshots: Option<Arc<dyn Snapshots>>,
+}
+
+impl Stores {
+    fn of<S: Journal + Ledger + Audit + Snapshots + 'static>(store: Arc<S>) -> Stores {
+        Stores { journal: store.clone(), ledger: store.clone(), audit: store.clone(), snapshots: Some(store) }
+    }
 }
 
 impl Maof {
@@ -89,7 +99,7 @@ impl Builder {
         self
     }
 
-    /// Remembers in these stores instead of the configured file.
+    /// Remembers in these stores instead of the configured file. What the router learns is forgotten with the process then.
     #[must_use]
     pub fn stores(
         mut self,
@@ -97,7 +107,7 @@ impl Builder {
         ledger: Arc<dyn Ledger>,
         audit: Arc<dyn Audit>,
     ) -> Self {
-        self.stores = Some(Stores { journal, ledger, audit });
+        self.stores = Some(Stores { journal, ledger, audit, snapshots: None });
         self
     }
 
@@ -117,20 +127,17 @@ impl Builder {
         crate::init();
         self.config.check()?;
         let config = self.config.clone();
-        let tracker = TaskTracker::new();
-        let closing = CancellationToken::new();
+        let (tracker, closing) = (TaskTracker::new(), CancellationToken::new());
         let endpoints = self.all_endpoints((&tracker, &closing))?;
         let agents = self.agents();
-        let registry = registry(&agents, &config, &endpoints)?;
-        let route = Arc::new(self.router(registry, &config)?);
+        let route = Arc::new(self.router(registry(&agents, &config, &endpoints)?, &config)?);
 
         let stores = self.open_stores().await?;
+        let learning = learning(&stores, &route, (&tracker, &closing)).await?;
         let endpoint_names: Vec<Name> = endpoints.iter().map(|e| e.card().name.clone()).collect();
         let agent_names: Vec<Name> = agents.iter().map(|a| a.name.clone()).collect();
         let workflows = config.read_workflows()?;
-        let task_types: Vec<Name> =
-            workflows.iter().map(|w| w.name.clone()).chain(config.routing.task_types().cloned()).collect();
-        let metrics = Arc::new(Metrics::new(&agent_names, &endpoint_names, &task_types)?);
+        let metrics = metrics(&config, &agent_names, &endpoint_names, &workflows)?;
         let health = Arc::new(Health::new(&endpoint_names, Arc::clone(&self.clock)));
         let observe = observers(&metrics, &health, &route);
         let cache = config.cache.as_ref().map(|cache| kept_in(cache, &observe));
@@ -148,6 +155,8 @@ impl Builder {
             random: Arc::clone(&self.random),
             ids: Arc::clone(&self.ids),
             observe: Arc::clone(&observe),
+            routing: config.routing.clone(),
+            tracker: tracker.clone(),
         };
         let calls = stack::call(&parts, &endpoints)?;
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
@@ -169,6 +178,7 @@ impl Builder {
                 started: self.clock.now(),
                 calls,
                 route,
+                learning,
                 engine,
                 journal: stores.journal,
                 ledger: stores.ledger,
@@ -249,10 +259,10 @@ impl Builder {
         }
         if self.in_memory {
             let store = Arc::new(MemoryStore::default());
-            return Ok(Stores { journal: store.clone(), ledger: store.clone(), audit: store });
+            return Ok(Stores::of(store));
         }
         let store = Arc::new(SqliteStore::open(&self.config.store).await?);
-        Ok(Stores { journal: store.clone(), ledger: store.clone(), audit: store })
+        Ok(Stores::of(store))
     }
 
     /// The API keys: none unless they are wanted.
@@ -282,6 +292,30 @@ impl Builder {
 #[allow(clippy::print_stderr, reason = "the key must reach the one who starts the server, and nobody else")]
 fn tell_first_key(key: &str, path: &std::path::Path) {
     eprintln!("API key (shown once; only its hash is kept, in {}): {key}", path.display());
+}
+
+/// Counts by the names that there are.
+fn metrics(
+    config: &Config,
+    agents: &[Name],
+    endpoints: &[Name],
+    workflows: &[WorkflowSpec],
+) -> Result<Arc<Metrics>> {
+    let types = workflows.iter().map(|w| w.name.clone()).chain(config.routing.task_types().cloned());
+    let types: Vec<Name> = types.collect();
+    Ok(Arc::new(Metrics::splitting(agents, endpoints, &types, &config.routing.arms())?))
+}
+
+/// Lets the router go on from what it learned before, and keeps what it learns.
+async fn learning(
+    stores: &Stores,
+    route: &Arc<maof_router::Router>,
+    (tracker, closing): (&TaskTracker, &CancellationToken),
+) -> Result<Option<Arc<Learning>>> {
+    let Some(store) = &stores.snapshots else { return Ok(None) };
+    let learning = Arc::new(Learning::resume(Arc::clone(route), Arc::clone(store)).await?);
+    tracker.spawn(Arc::clone(&learning).keep_on(closing.clone()));
+    Ok(Some(learning))
 }
 
 /// Where answers are kept.

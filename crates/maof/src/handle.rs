@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) calls: CallService,
     pub(crate) route: Arc<maof_router::Router>,
+    /// Keeps what the router learns, where that is kept.
+    pub(crate) learning: Option<Arc<crate::learning::Learning>>,
     pub(crate) engine: Engine,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -461,6 +463,9 @@ impl Maof {
     pub async fn shutdown(&self) {
         self.inner.closing.cancel();
         self.inner.engine.shutdown().await;
+        if let Some(learning) = &self.inner.learning {
+            learning.keep().await;
+        }
         if let Err(error) = self.inner.ledger.flush().await {
             tracing::error!(error = ?error, "the ledger could not be flushed");
         }

@@ -25,6 +25,7 @@ pub mod config;
 mod counting;
 mod handle;
 pub mod input;
+mod learning;
 mod probe;
 mod quote;
 mod same;

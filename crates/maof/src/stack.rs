@@ -38,6 +38,10 @@ pub(crate) struct Parts {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) ids: Arc<dyn maof_core::Ids>,
     pub(crate) observe: Arc<dyn Observe>,
+    /// Who is asked first, and who is asked too.
+    pub(crate) routing: maof_router::Config,
+    /// All that runs beside its callers.
+    pub(crate) tracker: tokio_util::task::TaskTracker,
 }
 
 /// What is said of one endpoint.
@@ -55,6 +59,9 @@ struct Together {
     ward: Arc<Ward>,
 }
 
+/// Above so much of what may be under way, nothing is asked that can be left undone; hedging does likewise.
+const BUSY_PERCENT: u32 = 70;
+
 /// The whole path, over these endpoints: what is done once for each call.
 pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<CallService> {
     let cheapest = Cheapest::new(Arc::clone(&parts.route), endpoints);
@@ -67,6 +74,7 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         ward: Arc::new(Ward::new(parts.agents.iter().cloned())),
     };
     let door = door(parts);
+    let door_room = door.clone();
     let mut services = HashMap::new();
     for endpoint in endpoints {
         let service = self::endpoint(parts, &together, Arc::clone(endpoint))?;
@@ -95,6 +103,8 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         // Below it, so that the first of many that are the same fills it for the others; above the hold: what was paid
         // for once is given again for nothing, even to whom nothing is left.
         .option_layer(parts.cache.as_ref().map(|(config, store)| cache(parts, config, store)))
+        // Above the hold, so that a shadow has one of its own; below the cache: who is answered from it asks nobody.
+        .option_layer(parts.routing.shadow.as_ref().map(|config| shadow(parts, config, door_room)))
         // Around every attempt and fallback: what one call may cost is held once, and given back once.
         .layer(
             maof_budget::hold::Layer::new(
@@ -111,6 +121,8 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
             Arc::clone(&parts.clock),
             || Error::timed_out("the call's deadline has passed").retry_is(maof_core::Retry::Never),
         ))
+        // Inside the hold and the deadline: what is asked first and what it is escalated to are one call of the caller's.
+        .option_layer(cascades(parts))
         // Innermost of what is done once: from here on a call belongs to one endpoint after the other.
         .service(router);
     Ok(CallService::new(service))
@@ -142,6 +154,28 @@ fn shed(parts: &Parts, door: load_shed::Door) -> load_shed::Layer<Call> {
     // The calls of a run were accepted with it, and the engine makes only so many at once.
     let exempt = |call: &Call| call.provenance.run.is_some();
     load_shed::Layer::new(door, exempt, move || observe.on(Signal::Shed))
+}
+
+fn cascades(parts: &Parts) -> Option<maof_router::cascade::Layer> {
+    let cascades = &parts.routing.cascade;
+    (!cascades.is_empty()).then(|| maof_router::cascade::Layer::new(cascades, Arc::clone(&parts.observe)))
+}
+
+fn shadow(
+    parts: &Parts,
+    config: &maof_router::Shadow,
+    door: Option<load_shed::Door>,
+) -> maof_router::shadow::Layer {
+    let tracker = parts.tracker.clone();
+    let ports = maof_router::shadow::Ports {
+        ids: Arc::clone(&parts.ids),
+        clock: Arc::clone(&parts.clock),
+        random: Arc::clone(&parts.random),
+        observe: Arc::clone(&parts.observe),
+        spawn: Arc::new(move |work| drop(tracker.spawn(work))),
+        has_room: Arc::new(move || door.as_ref().is_none_or(|door| door.load_percent() <= BUSY_PERCENT)),
+    };
+    maof_router::shadow::Layer::new(config, ports)
 }
 
 fn one_flight(

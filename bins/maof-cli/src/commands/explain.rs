@@ -73,6 +73,9 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<()> {
         return Ok(());
     }
     println!("strategy {}: {}", told.strategy, told.found);
+    if let Some(arm) = told.arm {
+        println!("arm {arm} of the split");
+    }
     println!("difficulty {difficulty:.2}");
     for (place, one) in (1..).zip(&told.candidates) {
         let scores: Vec<String> =

@@ -19,6 +19,10 @@
 //!   does not become usual. Where half as many calls wait no less, there is no queue: then the wait is usual now,
 //!   and the limit is what it was.
 //! - Until the first sign of a queue the limit doubles, as in TCP's slow start.
+//! - A limit far above what is under way is not walked down in steps, which would last until the queue is as long as the
+//!   limit. Where replies are slow, calls gather, and as many leave in a second as before, it is a queue and not a slower
+//!   upstream; then the limit becomes what is under way less the queue, which is counted as TCP Vegas does it
+//!   (<https://doi.org/10.1109/49.464716>): those that leave within the time that is waited too long.
 
 use std::time::{Duration, Instant};
 
@@ -31,17 +35,28 @@ const QUICKER: f64 = 0.3;
 const QUIET: f64 = 0.1;
 const BUSY: f64 = 0.000_5;
 
+/// Calls gather where so many more are under way when a cohort has its replies than when it came in, provided that so
+/// much of what left in a second before still does. The product is above 1: while an upstream becomes slower, one or the
+/// other is not so.
+const GATHERING: f64 = 1.4;
+const STILL: f64 = 0.9;
+
 /// The machine.
 #[derive(Debug)]
 pub(super) struct Machine {
     config: Config,
     limit: f64,
     under_way: u32,
+    /// How many calls have left.
+    left: u64,
     cohort: Cohort,
     /// The logarithm of what is a usual wait, once known.
     usual: Option<f64>,
     /// Whether there was never a sign of a queue.
     starting: bool,
+    /// How many left in a second while there was no sign of a queue: up at once, down slowly, since an upstream that was
+    /// taken for a queue by accident would be refused calls that it could answer.
+    calm: f64,
     /// From where the limit shrinks, until it is known whether that helps.
     fullest: Option<Fullest>,
 }
@@ -58,7 +73,9 @@ struct Fullest {
 #[derive(Debug)]
 struct Cohort {
     number: u64,
+    /// When its first call came in, and how many calls had left by then.
     began: Instant,
+    left: u64,
     /// Whether others may still join.
     open: bool,
     calls: u32,
@@ -71,13 +88,24 @@ struct Cohort {
     crowd: u64,
 }
 
+/// What a cohort tells when it has its replies.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// The logarithm of how long its calls waited, in the mean.
+    wait: f64,
+    /// How many others each of them met.
+    crowd: f64,
+    /// How many left in a second since it came in.
+    leave: f64,
+}
+
 /// To which cohort a call belongs that was let in; none for calls that nobody watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket(Option<u64>);
 
 impl Cohort {
     fn new(number: u64, began: Instant) -> Self {
-        Cohort { number, began, open: true, calls: 0, done: 0, replies: 0, sum: 0.0, crowd: 0 }
+        Cohort { number, began, left: 0, open: true, calls: 0, done: 0, replies: 0, sum: 0.0, crowd: 0 }
     }
 
     /// Whether enough of it is there to decide by. The slowest tenth is not waited for.
@@ -93,9 +121,11 @@ impl Machine {
             config: config.clone(),
             limit,
             under_way: 0,
+            left: 0,
             cohort: Cohort::new(0, now),
             usual: None,
             starting: true,
+            calm: 0.0,
             fullest: None,
         }
     }
@@ -117,6 +147,9 @@ impl Machine {
         }
         self.under_way += 1;
         let cohort = &mut self.cohort;
+        if cohort.calls == 0 {
+            (cohort.began, cohort.left) = (now, self.left);
+        }
         // What is usual is learnt from the very first calls: in a storm, later ones queue.
         let long_enough = now.saturating_duration_since(cohort.began) >= self.config.window();
         cohort.open &= cohort.calls < ENOUGH || !(long_enough || self.usual.is_none());
@@ -130,6 +163,7 @@ impl Machine {
 
     /// A call has left.
     pub(super) fn leave(&mut self) {
+        self.left += 1;
         self.under_way = self.under_way.saturating_sub(1);
     }
 
@@ -152,14 +186,19 @@ impl Machine {
         let before = self.limit();
         // Who only fails says nothing of queues.
         if cohort.replies * 2 >= cohort.calls {
-            let crowd = cohort.crowd as f64 / f64::from(cohort.calls);
-            self.decide(cohort.sum / f64::from(cohort.replies), crowd);
+            let took = now.saturating_duration_since(cohort.began).as_secs_f64().max(1e-6);
+            self.decide(Told {
+                wait: cohort.sum / f64::from(cohort.replies),
+                crowd: cohort.crowd as f64 / f64::from(cohort.calls),
+                leave: (self.left - cohort.left) as f64 / took,
+            });
         }
         Some(self.limit()).filter(|limit| *limit != before)
     }
 
-    /// Decides by a cohort that waited so long, each of whose calls met so many others.
-    fn decide(&mut self, wait: f64, crowd: f64) {
+    /// Decides by what a cohort tells.
+    fn decide(&mut self, told: Told) {
+        let Told { wait, crowd, leave } = told;
         // Where there is room for twice as many, the limit is not what anybody waits for.
         let is_quiet = crowd * 2.0 < self.limit;
         let at_least = self.limit <= f64::from(self.config.min_calls);
@@ -169,16 +208,24 @@ impl Machine {
             (false, true) => QUIET,
             (false, false) => BUSY,
         };
-        self.usual = Some(usual + step * (wait - usual));
-        if is_quiet {
+        let gradient = (self.config.tolerance * (usual - wait).exp()).clamp(0.5, 1.0);
+        let gathering =
+            gradient < 1.0 && f64::from(self.under_way) > GATHERING * crowd && leave >= STILL * self.calm;
+        // A queue does not become usual.
+        self.usual = Some(usual + if gathering { BUSY } else { step } * (wait - usual));
+        if gradient >= 1.0 {
+            self.calm = leave.max(self.calm + QUIET * (leave - self.calm));
+        }
+        if is_quiet && !gathering {
             return;
         }
-        let gradient = (self.config.tolerance * (usual - wait).exp()).clamp(0.5, 1.0);
         self.starting &= gradient >= 1.0;
         let next = match self.starting {
             true => self.limit * 2.0,
             false => self.limit * gradient + self.limit.sqrt(),
         };
+        let without_queue = crowd - leave * (wait.exp() - self.config.tolerance * usual.exp());
+        let next = if gathering { next.min(without_queue) } else { next };
         let next = self.if_it_helps(wait, crowd, next);
         self.limit = next.clamp(self.config.min_calls.into(), self.config.max_calls.into());
     }

@@ -3,6 +3,8 @@
 
 mod machine;
 mod orders;
+mod overload;
+mod simulation;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

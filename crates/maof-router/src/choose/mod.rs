@@ -1,5 +1,6 @@
 //! From a pool to an order: filter, rank, spread.
 //!
+//! - `split`: which way a call goes.
 //! - `sift`: who may be asked at all.
 //! - `rank`: what comes first, and who is equal.
 //! - `spread`: who of those who are equal.
@@ -10,9 +11,11 @@
 mod draft;
 mod rank;
 mod sift;
+mod split;
 mod spread;
 
 pub(crate) use draft::Draft;
 pub(crate) use rank::{Equal, rank};
 pub(crate) use sift::{Sieve, field, sift};
+pub(crate) use split::{Forks, Plan, Way, asks_for};
 pub(crate) use spread::{Drawing, spread};

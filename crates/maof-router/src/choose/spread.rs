@@ -189,7 +189,7 @@ impl<'p> Group<'_, 'p, '_> {
 }
 
 /// What a call sticks by. Of a tenant always, so that nobody can aim at another's endpoint.
-fn key(sticky: &Sticky, call: &Call) -> u64 {
+pub(super) fn key(sticky: &Sticky, call: &Call) -> u64 {
     let (tenant, user) = (call.principal.tenant.as_str(), call.principal.user.as_str());
     let within = match sticky {
         Sticky::Tenant => "",
@@ -201,7 +201,7 @@ fn key(sticky: &Sticky, call: &Call) -> u64 {
 }
 
 /// SplitMix64's last steps (G. Steele, D. Lea and C. Flood, OOPSLA 2014): every bit depends on every bit.
-fn mixed(mut z: u64) -> u64 {
+pub(super) fn mixed(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -1,6 +1,8 @@
 //! What can be set of routing: the strategy and what it needs, and which agents answer which type of task.
 
+mod cascade;
 mod rules;
+mod split;
 mod strategy;
 
 use std::collections::BTreeMap;
@@ -9,7 +11,10 @@ use maof_core::{Error, Name, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use cascade::Cascade;
 pub use rules::{Learned, Sticky, TagRule, Teacher, Thompson, Tier};
+pub(crate) use split::CONTROL;
+pub use split::{Arm, Shadow};
 pub use strategy::{Filter, Named, Rank, Spread, Stages, Strategy};
 
 /// Who answers what.
@@ -50,6 +55,15 @@ pub struct Config {
     /// 86,400,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_ms: Option<u64>,
+    /// Shares of the calls that go another way (A/B tests). Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub split: Vec<Arm>,
+    /// Cheap agents that are asked first. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cascade: Vec<Cascade>,
+    /// Another agent that is asked too, without anybody getting its answers. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow>,
     /// What the rank `learned` needs.
     pub learned: Learned,
     /// How the spread `thompson` learns.
@@ -69,6 +83,9 @@ impl Default for Config {
             warm_up_ms: 30_000,
             decay_ms: 10_000,
             probe_ms: None,
+            split: Vec::new(),
+            cascade: Vec::new(),
+            shadow: None,
             learned: Learned::default(),
             thompson: Thompson::default(),
         }
@@ -92,7 +109,39 @@ impl Config {
         let tags = tags.flat_map(|(i, rule)| each(format!("tags[{i}].agents"), &rule.agents));
         let tiers = self.tiers.iter().enumerate();
         let tiers = tiers.flat_map(|(i, tier)| each(format!("tiers[{i}].agents"), &tier.agents));
-        mapped.chain(default).chain(tags).chain(tiers)
+        let arms = self.split.iter().enumerate();
+        let arms = arms.filter_map(|(i, arm)| Some((format!("split[{i}].agent"), arm.agent.as_ref()?)));
+        let shadow = self.shadow.iter().map(|shadow| ("shadow.agent".to_owned(), &shadow.agent));
+        let cascades = self.cascade.iter().enumerate().flat_map(|(i, cascade)| {
+            let first = (format!("cascade[{i}].first"), &cascade.first);
+            let second = cascade.second.iter().map(move |second| (format!("cascade[{i}].second"), second));
+            std::iter::once(first).chain(second)
+        });
+        let shadow = shadow.chain(cascades);
+        mapped.chain(default).chain(tags).chain(tiers).chain(arms).chain(shadow)
+    }
+
+    /// The strategy, and those of the arms of a split, each with its field.
+    fn strategies(&self) -> impl Iterator<Item = (String, &Strategy)> {
+        let arms = self.split.iter().enumerate();
+        let arms = arms.filter_map(|(i, arm)| Some((format!("split[{i}].strategy"), arm.strategy.as_ref()?)));
+        std::iter::once(("strategy".to_owned(), &self.strategy)).chain(arms)
+    }
+
+    /// Whether any calls are ranked by this.
+    pub fn ranks_by(&self, rank: Rank) -> bool {
+        self.strategies().any(|(_, strategy)| strategy.stages().rank.contains(&rank))
+    }
+
+    /// Whether any calls are spread by this.
+    pub fn spreads_by(&self, spread: Spread) -> bool {
+        self.strategies().any(|(_, strategy)| strategy.stages().spread == spread)
+    }
+
+    /// The arms of the split, the rest among them; none where calls are not split.
+    pub fn arms(&self) -> Vec<Name> {
+        let control = Name::new(CONTROL).ok().filter(|_| !self.split.is_empty());
+        control.into_iter().chain(self.split.iter().map(|arm| arm.name.clone())).collect()
     }
 
     /// Checks the settings, but not whether agents and endpoints exist; [`crate::Router::new`] does.
@@ -105,7 +154,12 @@ impl Config {
         }
         no_duplicates(&self.default_agents, "default_agents")?;
         let wrong = |why: &str, field: &'static str| Err(Error::invalid_request(why.to_owned()).param(field));
-        self.validate_stages()?;
+        split::validate(&self.split)?;
+        for (i, cascade) in self.cascade.iter().enumerate() {
+            cascade.validate(&format!("cascade[{i}]"))?;
+        }
+        self.shadow.as_ref().map_or(Ok(()), Shadow::validate)?;
+        self.strategies().try_for_each(|(field, strategy)| self.validate_stages(&field, strategy))?;
         for (i, rule) in self.tags.iter().enumerate() {
             named(&rule.agents, &format!("tags[{i}].agents"))?;
         }
@@ -159,8 +213,8 @@ impl Config {
     }
 
     /// What stages need is there, and none is said twice.
-    fn validate_stages(&self) -> Result<()> {
-        let stages = self.strategy.stages();
+    fn validate_stages(&self, at: &str, strategy: &Strategy) -> Result<()> {
+        let stages = strategy.stages();
         let needs = |what: &str, field: &'static str| {
             let why = format!("the strategy needs {what}; say it, or choose another strategy");
             Err(Error::invalid_request(why).param(field))
@@ -174,9 +228,16 @@ impl Config {
         if stages.rank.contains(&Rank::Learned) && self.learned.model.is_none() {
             return needs("the file that `maof route train` wrote", "learned.model");
         }
-        let twice = |at: Option<usize>, field: &str| match at {
+        if stages.filter.contains(&Filter::Capability)
+            && !self.strategy.stages().filter.contains(&Filter::Capability)
+        {
+            let why =
+                "who can do what is asked when agents are found: give `routing.strategy` this filter, too";
+            return Err(Error::invalid_request(why).param(at.to_owned()));
+        }
+        let twice = |place: Option<usize>, field: &str| match place {
             None => Ok(()),
-            Some(i) => Err(Error::invalid_request("is listed twice").param(format!("strategy.{field}[{i}]"))),
+            Some(i) => Err(Error::invalid_request("is listed twice").param(format!("{at}.{field}[{i}]"))),
         };
         twice(repeated(&stages.filter), "filter")?;
         twice(repeated(&stages.rank), "rank")

@@ -57,4 +57,5 @@ mod tests;
 mod told;
 
 pub use service::Fallback;
+pub(crate) use service::ready_and_call;
 pub use telling::MostTelling;

@@ -215,7 +215,10 @@ where
     }
 }
 
-async fn ready_and_call<S: Service<Call>>(mut service: S, call: Call) -> Result<S::Response, S::Error> {
+pub(crate) async fn ready_and_call<S: Service<Call>>(
+    mut service: S,
+    call: Call,
+) -> Result<S::Response, S::Error> {
     poll_fn(|cx| service.poll_ready(cx)).await?;
     service.call(call).await
 }

@@ -61,7 +61,7 @@ mod tests;
 pub use calibration::{Calibration, Step, Tradeoff};
 pub use config::Config;
 pub use file::MAX_BYTES;
-pub(crate) use hash::{FNV, hashed as hash};
+pub(crate) use hash::hashed as hash;
 pub use model::{Arm, Checked, MAX_ARMS, Model, Policy, Prospect, Scratch, Seen};
 pub use outcome::{Outcome, Question};
 pub use prices::Prices;

@@ -1,6 +1,6 @@
 //! Thompson sampling for each class of tasks.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use maof_core::{Name, Random, Result};
 
@@ -12,14 +12,20 @@ use crate::pool::Seat;
 /// The sampler of this node.
 #[derive(Debug)]
 pub(crate) struct Bandit {
-    cost_weight: f64,
-    sampler: RwLock<Thompson>,
+    config: Config,
+    sampler: RwLock<Sampler>,
+}
+
+#[derive(Debug)]
+struct Sampler {
+    thompson: Thompson,
+    node: Name,
 }
 
 impl Bandit {
     pub(crate) fn new(config: &Config, node: Name) -> Result<Bandit> {
-        let sampler = RwLock::new(Thompson::new(config.belief, node)?);
-        Ok(Bandit { cost_weight: config.cost_weight, sampler })
+        let thompson = Thompson::new(config.belief, node.clone())?;
+        Ok(Bandit { config: config.clone(), sampler: RwLock::new(Sampler { thompson, node }) })
     }
 
     /// Draws one of `seats` for a prompt of so many tokens.
@@ -32,22 +38,39 @@ impl Bandit {
     ) -> Option<Drawn> {
         let cost = |seat: &Seat| f64::from(seat.cost(tokens));
         let dearest = seats.iter().map(|seat| cost(seat)).fold(0.0, f64::max);
-        let penalty = |seat| if dearest > 0.0 { self.cost_weight * cost(seat) / dearest } else { 0.0 };
+        let penalty = |seat| if dearest > 0.0 { self.config.cost_weight * cost(seat) / dearest } else { 0.0 };
         let candidates: Vec<Candidate<'_>> =
             seats.iter().map(|seat| Candidate { arm: &seat.drawn_as, penalty: penalty(seat) }).collect();
         let sampler = self.sampler.read().unwrap_or_else(PoisonError::into_inner);
-        sampler.choose(class, &candidates, random)
+        sampler.thompson.choose(class, &candidates, random)
     }
 
     pub(crate) fn learn(&self, class: &Name, arm: &Name, quality: f64) -> Result<()> {
-        self.sampler.write().unwrap_or_else(PoisonError::into_inner).observe(class, arm, quality)
+        self.write().thompson.observe(class, arm, quality)
     }
 
     pub(crate) fn state(&self) -> State {
-        self.sampler.read().unwrap_or_else(PoisonError::into_inner).state().clone()
+        self.sampler.read().unwrap_or_else(PoisonError::into_inner).thompson.state().clone()
+    }
+
+    /// Under which name it learns.
+    pub(crate) fn node(&self) -> Name {
+        self.sampler.read().unwrap_or_else(PoisonError::into_inner).node.clone()
+    }
+
+    /// Goes on as the node that learned this.
+    pub(crate) fn resume(&self, node: Name, state: &State) -> Result<()> {
+        let mut thompson = Thompson::new(self.config.belief, node.clone())?;
+        thompson.merge(state)?;
+        *self.write() = Sampler { thompson, node };
+        Ok(())
     }
 
     pub(crate) fn merge(&self, other: &State) -> Result<()> {
-        self.sampler.write().unwrap_or_else(PoisonError::into_inner).merge(other)
+        self.write().thompson.merge(other)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Sampler> {
+        self.sampler.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use maof_core::{Name, Result};
 
 use crate::config::Learned as Config;
-use crate::learned::{Model, Policy, Scratch, Seen};
+use crate::learned::{Model, Policy, Scratch, Seen, hash};
 
 thread_local! {
     /// Room to work in, so that deciding allocates nothing.
@@ -17,6 +17,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Heads {
     policy: Policy,
+    /// The check sum of the model as it was configured.
+    at_first: u64,
     model: RwLock<Model>,
 }
 
@@ -24,7 +26,8 @@ impl Heads {
     pub(crate) fn new(config: &Config, model: Model) -> Heads {
         let weight = config.cost_weight.unwrap_or_default();
         let policy = config.quality.map_or(Policy::Weigh(weight), |floor| model.at_quality(floor));
-        Heads { policy, model: RwLock::new(model) }
+        let at_first = hash(&model.to_bytes());
+        Heads { policy, at_first, model: RwLock::new(model) }
     }
 
     /// What each arm's answer to `prompt` is worth less its cost, in the order of the model; and what was seen.
@@ -52,6 +55,16 @@ impl Heads {
     pub(crate) fn arm(&self, arm: usize) -> Option<Name> {
         let model = self.model.read().unwrap_or_else(PoisonError::into_inner);
         model.arms().get(arm).map(|arm| arm.name.clone())
+    }
+
+    /// The check sum of the model before feedback moved it.
+    pub(crate) fn at_first(&self) -> u64 {
+        self.at_first
+    }
+
+    /// Goes on with another model.
+    pub(crate) fn resume(&self, model: Model) {
+        *self.model.write().unwrap_or_else(PoisonError::into_inner) = model;
     }
 
     /// The model as it is now.

@@ -5,7 +5,9 @@
 mod bandit;
 mod heads;
 mod memory;
+mod saved;
 
 pub(crate) use bandit::Bandit;
 pub(crate) use heads::Heads;
-pub(crate) use memory::{Memo, Memory};
+pub(crate) use memory::{Memo, Memory, Who};
+pub(crate) use saved::Saved;

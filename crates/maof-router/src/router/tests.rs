@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod learning;
+mod split;
 mod standing;
 mod strategies;
 
@@ -52,7 +53,7 @@ impl Still {
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {
-        Timestamp::default()
+        Timestamp::from_micros(self.ms.load(Ordering::Relaxed) as i64 * 1_000)
     }
 
     fn instant(&self) -> Instant {

@@ -66,6 +66,7 @@ CREATE TABLE attempt (
     usage    TEXT    NOT NULL, -- JSON
     cost     INTEGER NOT NULL, -- nano-dollars
     failure  TEXT,             -- JSON
+    purpose  TEXT,             -- none: for the caller
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 

@@ -42,6 +42,7 @@ fn attempt(id: u128, cost: i64) -> Attempt {
         usage: Usage::default().with(Unit::Input, 1),
         cost: Money::from_nanos(cost),
         failure: None,
+        purpose: maof_core::Purpose::Shadow,
     }
 }
 

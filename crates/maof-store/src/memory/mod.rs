@@ -3,9 +3,14 @@
 mod audit;
 mod ledger;
 mod runs;
+mod snapshot;
 
 pub(crate) use runs::{LONGEST_LIST, cancelled, fenced, fresh, no_such, same_task};
+pub(crate) use snapshot::refuse_too_large;
 
+use std::collections::HashMap;
+
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 /// Runs that have ended and are kept where nothing else is said.
@@ -22,6 +27,7 @@ pub struct MemoryStore {
     runs: Mutex<runs::Runs>,
     ledger: Mutex<ledger::Book>,
     audit: Mutex<audit::Trail>,
+    snapshots: Mutex<HashMap<&'static str, Bytes>>,
 }
 
 impl MemoryStore {
@@ -40,6 +46,7 @@ impl MemoryStore {
             runs: Mutex::new(runs::Runs::new(runs)),
             ledger: Mutex::new(ledger::Book::new(lines)),
             audit: Mutex::new(audit::Trail::new(lines)),
+            snapshots: Mutex::default(),
         }
     }
 }

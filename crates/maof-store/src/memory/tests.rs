@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
-use maof_core::{Audit, ErrorKind, Journal, Ledger, Name, NewRun, Principal, RunFilter, RunId, Timestamp};
+use maof_core::{
+    Audit, ErrorKind, Journal, Ledger, Name, NewRun, Principal, RunFilter, RunId, Snapshots, Timestamp,
+};
 
 use super::MemoryStore;
 
 maof_testkit::journal_contract!(async { (Arc::new(MemoryStore::default()) as Arc<dyn Journal>, ()) });
 maof_testkit::ledger_contract!(async { (Arc::new(MemoryStore::default()) as Arc<dyn Ledger>, ()) });
 maof_testkit::audit_contract!(async { (Arc::new(MemoryStore::default()) as Arc<dyn Audit>, ()) });
+maof_testkit::snapshots_contract!(async { (Arc::new(MemoryStore::default()) as Arc<dyn Snapshots>, ()) });
 
 fn new(number: u128) -> NewRun {
     let id = uuid::Uuid::from_u128(number);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use maof_core::{Attempt, AttemptId, CallId, Failure, Money, Name, Result, Timestamp, Usage};
+use maof_core::{Attempt, AttemptId, CallId, Failure, Money, Name, Purpose, Result, Timestamp, Usage};
 use rusqlite::{Statement, params};
 use uuid::Uuid;
 
@@ -10,12 +10,12 @@ use super::rows::{damaged, json, key, run_id, text};
 
 /// Takes a row; one that is there already is left as it is.
 pub(super) const INSERT: &str = "INSERT OR IGNORE INTO attempt (tenant, id, call, user, run, step, agent, \
-     endpoint, model, began, micros, usage, cost, failure) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+     endpoint, model, began, micros, usage, cost, failure, purpose) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 /// The columns of an [`AttemptRow`].
 macro_rules! columns {
     () => {
-        "tenant, id, call, user, run, step, agent, endpoint, model, began, micros, usage, cost, failure"
+        "tenant, id, call, user, run, step, agent, endpoint, model, began, micros, usage, cost, failure, purpose"
     };
 }
 
@@ -45,6 +45,7 @@ pub(super) fn insert(statement: &mut Statement<'_>, row: &Attempt) -> rusqlite::
         text(&row.usage).unwrap_or_default(),
         row.cost.nanos(),
         failure,
+        (!row.purpose.is_answer()).then_some(row.purpose.as_str()),
     ];
     statement.execute(written).map(drop)
 }
@@ -66,6 +67,7 @@ pub(super) struct AttemptRow {
     usage: String,
     cost: i64,
     failure: Option<String>,
+    purpose: Option<String>,
 }
 
 impl AttemptRow {
@@ -74,6 +76,10 @@ impl AttemptRow {
         let id = |bytes: &[u8]| Uuid::from_slice(bytes).map_err(damaged);
         let usage: Usage = json(&self.usage)?;
         let failure: Option<Failure> = self.failure.as_deref().map(json).transpose()?;
+        let purpose = match self.purpose {
+            Some(word) => Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == word),
+            None => Some(Purpose::Answer),
+        };
         Ok(Attempt {
             id: AttemptId::from_uuid(id(&self.id)?),
             call: CallId::from_uuid(id(&self.call)?),
@@ -89,6 +95,7 @@ impl AttemptRow {
             usage,
             cost: Money::from_nanos(self.cost),
             failure,
+            purpose: purpose.ok_or_else(|| damaged("no purpose of an attempt has this name"))?,
         })
     }
 }

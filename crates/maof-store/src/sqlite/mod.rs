@@ -15,6 +15,7 @@ mod ledger;
 mod open;
 mod read;
 mod rows;
+mod snapshot;
 mod sweep;
 mod transaction;
 mod write;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use maof_core::{
     Account, Attempt, Audit, Charge, Claim, Journal, Ledger, Measure, Name, NewRun, Principal, Run, RunId,
-    Timestamp, Window,
+    Snapshots, Timestamp, Window,
 };
 use tempfile::TempDir;
 
@@ -45,9 +45,15 @@ async fn audit() -> (Arc<dyn Audit>, TempDir) {
     (store, dir)
 }
 
+async fn snapshots() -> (Arc<dyn Snapshots>, TempDir) {
+    let (store, dir) = store().await;
+    (store, dir)
+}
+
 maof_testkit::journal_contract!(journal());
 maof_testkit::ledger_contract!(ledger());
 maof_testkit::audit_contract!(audit());
+maof_testkit::snapshots_contract!(snapshots());
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()

@@ -83,6 +83,14 @@ fn every_promised_name_is_spelled_so() {
 }
 
 /// Every signal, so that every metric has a series.
+/// A decision on a call that fell to this arm.
+fn fallen_to(arm: &str) -> maof_core::Decision {
+    let id = maof_core::DecisionId::from_uuid(Default::default());
+    let mut decision = maof_core::Decision::in_order(id, Vec::new(), "");
+    decision.why.arm = Some(name(arm));
+    decision
+}
+
 fn tell_everything(metrics: &Metrics) {
     let (a, e, t) = (name("a"), name("e"), name("t"));
     let (error, run) = (ErrorKind::Timeout, RunId::from_uuid(Default::default()));
@@ -106,6 +114,11 @@ fn tell_everything(metrics: &Metrics) {
         Signal::Cache(maof_core::CacheStatus::Miss),
         Signal::CacheSize { bytes: 7 },
         Signal::Hedged { from: &e, to: &e },
+        Signal::Routed { decision: &fallen_to("b") },
+        Signal::Routed { decision: &fallen_to("made-up") },
+        Signal::Cascaded { kept: true },
+        Signal::Shadowed { asked: true },
+        Signal::Shadowed { asked: false },
         Signal::HoldRefused { account: "x" },
         Signal::Run { run, task_type: &t, state: RunState::Failed, age },
     ] {
@@ -115,10 +128,15 @@ fn tell_everything(metrics: &Metrics) {
 
 #[test]
 fn every_metric_has_the_kind_labels_and_help_that_are_documented() {
-    let metrics = Metrics::new(&[name("a")], &[name("e")], &[name("t")]).unwrap();
+    let (a, e, t) = ([name("a")], [name("e")], [name("t")]);
+    let metrics = Metrics::splitting(&a, &e, &t, &[name("control"), name("b")]).unwrap();
     tell_everything(&metrics);
     let text = metrics.render();
     for line in [
+        "maof_split_total{arm=\"b\"} 1",
+        "maof_split_total{arm=\"other\"} 1",
+        "maof_shadows_total{result=\"asked\"} 1",
+        "maof_shadows_total{result=\"dropped\"} 1",
         "maof_limited_total{endpoint=\"e\",limit=\"rate\"} 1",
         "maof_limited_total{endpoint=\"e\",limit=\"bulkhead\"} 1",
         "maof_agent_available{agent=\"a\"} 0",

@@ -40,6 +40,7 @@ fn attempt(number: u128, cost: i64) -> Attempt {
         usage: Usage::default().with(Unit::Input, 3).with(Unit::Output, 2),
         cost: Money::from_nanos(cost),
         failure: None,
+        purpose: maof_core::Purpose::Shadow,
     }
 }
 

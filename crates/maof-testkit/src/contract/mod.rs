@@ -10,6 +10,7 @@ pub mod audit;
 pub mod cache;
 pub mod journal;
 pub mod ledger;
+pub mod snapshots;
 
 /// One test for each case of the suite named, over what the expression makes.
 #[macro_export]
@@ -114,6 +115,22 @@ macro_rules! cache_contract {
                 nothing_is_given_to_another_tenant,
                 what_is_forgotten_is_found_no_more,
                 what_was_asked_before_all_was_forgotten_is_not_kept,
+            ]
+        );
+    };
+}
+
+/// The suite of states that are kept for the next start.
+#[macro_export]
+macro_rules! snapshots_contract {
+    ($make:expr) => {
+        $crate::contract!(
+            snapshots,
+            $make,
+            [
+                what_was_kept_last_is_found,
+                parts_share_nothing,
+                what_is_too_large_is_refused_and_changes_nothing,
             ]
         );
     };

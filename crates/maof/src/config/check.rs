@@ -192,7 +192,7 @@ impl Config {
 
     /// Whoever is chosen by price says it: one that forgot it would be taken for the cheapest.
     fn check_prices(&self) -> Result<()> {
-        let by_price = self.routing.strategy.stages().rank.contains(&maof_router::Rank::Cheapest);
+        let by_price = self.routing.ranks_by(maof_router::Rank::Cheapest);
         let billed = |endpoint: &EndpointConfig| endpoint.provider.is_some() && endpoint.price.is_none();
         match self.endpoints.iter().position(billed).filter(|_| by_price) {
             None => Ok(()),

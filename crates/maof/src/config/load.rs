@@ -88,7 +88,7 @@ impl Config {
     /// `invalid_request` naming `routing.learned.model` when the file is not there, too large, damaged or of another
     /// version.
     pub fn read_model(&self) -> Result<Option<maof_router::learned::Model>> {
-        let wanted = self.routing.strategy.stages().rank.contains(&maof_router::Rank::Learned);
+        let wanted = self.routing.ranks_by(maof_router::Rank::Learned);
         let Some(path) = self.routing.learned.model.as_deref().filter(|_| wanted) else { return Ok(None) };
         let wrong = |why: String| Error::invalid_request(why).param("routing.learned.model");
         let unread = |e: std::io::Error| wrong(format!("{} cannot be read: {e}", path.display()));

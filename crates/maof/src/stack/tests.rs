@@ -74,6 +74,8 @@ fn house(first: ScriptedEndpoint, second: ScriptedEndpoint) -> House {
         random: Arc::new(SystemRandom::default()),
         ids: Arc::new(SystemIds),
         observe: Arc::clone(&log) as Arc<dyn Observe>,
+        routing: Default::default(),
+        tracker: Default::default(),
     };
     let as_ports: Vec<Arc<dyn Endpoint>> =
         endpoints.iter().map(|e| Arc::clone(e) as Arc<dyn Endpoint>).collect();

@@ -2,7 +2,7 @@
 
 use maof_core::{DecisionId, End, Observed, Outcome, Random as _};
 
-use super::strategies::{ask, house};
+use super::strategies::{ask, house, house_as};
 use super::*;
 use crate::learned::{Model, Outcome as Recorded, Training};
 
@@ -42,6 +42,89 @@ fn thompson_learns_from_feedback_whom_to_ask_and_tells_how_probable_it_was() {
     assert!(asked["c"] > 425, "of the last 500: {asked:?}");
     assert!(propensities > 900.0, "drawn with what it was believed to be: {propensities}");
     assert_ne!(random.next_u64(), 0);
+}
+
+/// A router that goes on from what another one knew, of which some may be changed.
+fn after(
+    router: &Router,
+    config: &str,
+    clock: &Arc<Still>,
+    change: impl Fn(&str) -> String,
+) -> Result<Router> {
+    let next = house_as("next", config, clock).unwrap();
+    for (part, bytes) in router.parts().unwrap() {
+        let text = String::from_utf8(bytes).unwrap();
+        next.resume(part, change(&text).as_bytes())?;
+    }
+    Ok(next)
+}
+
+#[test]
+fn what_was_learned_and_decisions_that_wait_outlive_the_router() {
+    let config = r#"{"strategy":"thompson","thompson":{"learn_from":"feedback"}}"#;
+    let clock = Still::new();
+    let router = house(config, &clock).unwrap();
+    let decisions: Vec<Decision> = (0..5_000).map(|_| router.decide(&ask("hi")).unwrap()).collect();
+    for decision in &decisions[4_900..4_950] {
+        answered(&router, decision);
+        feedback(&router, decision.id, 1.0).unwrap();
+    }
+    let next = after(&router, config, &clock, str::to_owned).unwrap();
+    // JSON rounds the last digits.
+    let known = |router: &Router| format!("{:.9?}", router.learned_state().unwrap());
+    assert_eq!(known(&next), known(&router));
+    // The same node, though the next one was made under another name: so many restarts are no more nodes.
+    let third = after(&next, config, &clock, str::to_owned).unwrap();
+    assert_eq!(known(&third), known(&router));
+    answered(&third, &third.decide(&ask("hi")).unwrap());
+    feedback(&next, decisions[4_950].id, 1.0).unwrap();
+    feedback(&next, decisions[4_950].id, 1.0).unwrap();
+    feedback(&router, decisions[4_950].id, 1.0).unwrap();
+    assert_eq!(known(&next), known(&router), "it taught the same, once");
+    let other = next.feedback(&name("other"), decisions[4_951].id, 1.0).unwrap_err();
+    assert_eq!(other.kind(), ErrorKind::NotFound, "another tenant's does not exist");
+    let size: usize = next.parts().unwrap().iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(size < 1 << 20, "{size} bytes of 5,000 decisions");
+    assert!(feedback(&next, decisions[0].id, 1.0).is_err(), "the oldest are forgotten");
+}
+
+#[test]
+fn feedback_is_waited_for_a_day_also_over_a_restart() {
+    let config = r#"{"strategy":"thompson","thompson":{"learn_from":"feedback"}}"#;
+    for (days, known) in [(0.9, true), (1.1, false)] as [(f64, bool); 2] {
+        let clock = Still::new();
+        let router = house(config, &clock).unwrap();
+        let decision = router.decide(&ask("hi")).unwrap();
+        let next = after(&router, config, &clock, str::to_owned).unwrap();
+        clock.pass((days * 86_400_000.0) as u64);
+        assert_eq!(feedback(&next, decision.id, 1.0).is_ok(), known);
+        assert_eq!(feedback(&router, decision.id, 1.0).is_ok(), known);
+        let late = after(&router, config, &clock, str::to_owned).unwrap();
+        assert_eq!(feedback(&late, decision.id, 1.0).is_ok(), known);
+    }
+}
+
+#[test]
+fn what_cannot_be_gone_on_from_is_refused_and_changes_nothing() {
+    let config = r#"{"strategy":"thompson"}"#;
+    let clock = Still::new();
+    let router = house(config, &clock).unwrap();
+    answered(&router, &router.decide(&ask("hi")).unwrap());
+    for (what, change) in [
+        ("version 9", &|text: &str| text.replacen(r#""version":1"#, r#""version":9,"new":0"#, 1)),
+        ("damaged", &|text: &str| text[..text.len() / 2].to_owned()),
+        ("version 8", &|text: &str| text.replace(r#"{"version":1,"classes""#, r#"{"version":8,"classes""#)),
+    ] as [(&str, &dyn Fn(&str) -> String); 3]
+    {
+        let error = after(&router, config, &clock, change).unwrap_err();
+        assert!(error.message().contains(what), "{what}: {error:?}");
+        assert_eq!(error.field(), Some("router.learned"));
+    }
+    let idle = house(r#"{"strategy":"priority"}"#, &clock).unwrap();
+    assert!(idle.parts().unwrap().is_empty());
+    for (part, bytes) in router.parts().unwrap() {
+        idle.resume(part, &bytes).unwrap();
+    }
 }
 
 #[test]
@@ -173,6 +256,32 @@ fn the_model_sends_what_is_easy_to_the_cheap_agent_and_goes_on_learning() {
         }
     }
     assert_eq!(order(&router, "an easy question about 777"), "cdab");
+}
+
+#[test]
+fn what_the_model_was_taught_outlives_the_router_unless_another_one_is_configured() {
+    let config = WEIGHED.replacen('{', r#"{"default_agents":["big","small"],"#, 1);
+    let router = learned(&config, ["small", "big"]).unwrap();
+    let parts =
+        |router: &Router| router.parts().unwrap().into_iter().map(|(part, _)| part).collect::<Vec<_>>();
+    assert_eq!(parts(&router), ["router.learned"], "it was taught nothing");
+    let decision = router.decide(&ask("an easy question about 777")).unwrap();
+    feedback(&router, decision.id, 0.0).unwrap();
+    assert_eq!(parts(&router), Router::PARTS);
+    let next = learned(&config, ["small", "big"]).unwrap();
+    for (part, bytes) in router.parts().unwrap() {
+        next.resume(part, &bytes).unwrap();
+        let cut = next.resume(part, &bytes[..bytes.len() - 1]).unwrap_err();
+        assert_eq!(cut.field(), Some(part));
+    }
+    assert_eq!(next.learned_model(), router.learned_model());
+    for (part, mut bytes) in router.parts().unwrap() {
+        let other = learned(&config, ["small", "big"]).unwrap();
+        // The check sum of another model than the one that is configured.
+        bytes[0] ^= u8::from(part == "router.model");
+        other.resume(part, &bytes).unwrap();
+        assert_ne!(other.learned_model(), router.learned_model());
+    }
 }
 
 #[test]

@@ -9,6 +9,11 @@ use crate::registry::Offer;
 
 /// Four endpoints with prices of their own; `a` and `b` are of the agent `small`, `c` and `d` of `big`.
 pub(super) fn house(config: &str, clock: &Arc<Still>) -> Result<Router> {
+    house_as("node", config, clock)
+}
+
+/// Likewise, under a name of its own.
+pub(super) fn house_as(node: &str, config: &str, clock: &Arc<Still>) -> Result<Router> {
     let agents = vec![agent("small", "a b", "sum"), agent("big", "c d", "sum code")];
     let offer = |dollars: u64, context| Offer {
         operations: vec![Operation::Chat],
@@ -25,7 +30,12 @@ pub(super) fn house(config: &str, clock: &Arc<Still>) -> Result<Router> {
     let config: BTreeMap<String, serde_json::Value> = serde_json::from_str(config).unwrap();
     let mut whole = serde_json::json!({"default_agents": ["small", "big"]});
     config.into_iter().for_each(|(key, value)| whole[key] = value);
-    Router::new(registry, &serde_json::from_value(whole).unwrap(), None, ports(clock, 1))
+    Router::new(
+        registry,
+        &serde_json::from_value(whole).unwrap(),
+        None,
+        Ports { node: name(node), ..ports(clock, 1) },
+    )
 }
 
 pub(super) fn ask(text: &str) -> Call {

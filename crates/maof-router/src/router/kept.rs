@@ -1,0 +1,74 @@
+//! What a router learned, as it outlives the process: parts under names, each some bytes.
+
+use maof_core::{Error, Result};
+
+use super::Router;
+use crate::learned::{Model, hash};
+use crate::learner::Saved;
+
+/// What sampling learned, and the decisions that wait for feedback.
+const LEARNED: &str = "router.learned";
+/// The heads of the model, where feedback moved them: the check sum of the model that they were at first, and the model.
+const MODEL: &str = "router.model";
+
+impl Router {
+    /// The names of the parts that [`Router::parts`] may give.
+    pub const PARTS: [&str; 2] = [LEARNED, MODEL];
+
+    /// What was learned here so far, and the last 4,096 decisions that wait for feedback: parts to be kept under their
+    /// names, for [`Router::resume`]. What is not learned here is not there. At most about a megabyte, and the model if
+    /// feedback moved it.
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn parts(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut parts = Vec::new();
+        let Some(memory) = &self.memory else { return Ok(parts) };
+        let state = self.bandit.as_ref().map(|bandit| (bandit.node(), bandit.state()));
+        let (node, state) = state.unzip();
+        let node = node.unwrap_or_else(|| self.ports.node.clone());
+        parts.push((LEARNED, Saved::new(node, state, memory.waiting()).to_bytes()?));
+        if let Some(heads) = &self.heads {
+            let now = heads.model().to_bytes();
+            if hash(&now) != heads.at_first() {
+                parts.push((MODEL, [&heads.at_first().to_le_bytes(), &*now].concat()));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Goes on from a part that a router of the process before this one gave, under the name that it learned by then; before
+    /// the first call. What this router does not learn is passed by, as is the model where another one is configured now.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the part, where it is damaged or of another version; then that part is as it was.
+    pub fn resume(&self, part: &str, bytes: &[u8]) -> Result<()> {
+        let named = |e: Error| e.param(part.to_owned());
+        match part {
+            LEARNED => self.resume_learned(&Saved::from_bytes(bytes).map_err(named)?).map_err(named),
+            MODEL => self.resume_model(bytes).map_err(named),
+            _ => Err(named(Error::invalid_request("no router gives such a part"))),
+        }
+    }
+
+    fn resume_learned(&self, saved: &Saved) -> Result<()> {
+        if let (Some(bandit), Some(state)) = (&self.bandit, &saved.thompson) {
+            bandit.resume(saved.node.clone(), state)?;
+        }
+        if let Some(memory) = &self.memory {
+            memory.resume(saved.decisions.clone(), self.ports.clock.now());
+        }
+        Ok(())
+    }
+
+    fn resume_model(&self, bytes: &[u8]) -> Result<()> {
+        let Some(heads) = &self.heads else { return Ok(()) };
+        let Some((base, model)) = bytes.split_first_chunk() else {
+            return Err(Error::invalid_request("the model that was kept is damaged"));
+        };
+        if u64::from_le_bytes(*base) == heads.at_first() {
+            heads.resume(Model::from_bytes(model)?);
+        }
+        Ok(())
+    }
+}
