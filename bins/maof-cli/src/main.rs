@@ -47,6 +47,8 @@ enum Command {
     Config(commands::config::Args),
     /// Learn which model to ask, and choose for new prompts
     Route(commands::route::Args),
+    /// Show, check and renew the prices of models
+    Prices(commands::prices::Args),
     /// Tell a server what an answer was worth, so that its router learns
     Feedback(commands::feedback::Args),
     /// Serve the REST API and the OpenAI-compatible gateway
@@ -88,6 +90,7 @@ async fn obey(cli: Cli) -> maof::Result<u8> {
         Command::Agents(args) => commands::agents::run(&cli.common, &args).await,
         Command::Config(args) => commands::config::run(&cli.common, args),
         Command::Route(args) => commands::route::run(&cli.common, args).await,
+        Command::Prices(args) => commands::prices::run(&cli.common, args).await,
         Command::Feedback(args) => commands::feedback::run(&cli.common, args).await,
         Command::Serve(args) => commands::serve::run(&cli.common, args).await,
         Command::Completions { .. } => Ok(exit::SUCCESS),

@@ -1,6 +1,7 @@
 //! The command line as people use it: exit codes, one clear message each, and a run that goes on after Ctrl-C.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -178,23 +179,24 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
     let db = dir.path().join("brief.db");
     let workflow = root().join("examples/market-brief/workflow.yaml");
     let config = root().join("examples/market-brief/maof.yaml");
-    let child = Command::new(maof())
+    let mut child = Command::new(maof())
         .args(["--config", config.to_str().unwrap(), "--db", db.to_str().unwrap(), "run"])
         .arg(&workflow)
         .current_dir(dir.path())
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Interrupted as soon as it works on the run: its journal has begun to grow.
-    while !std::fs::metadata(dir.path().join("brief.db-wal")).is_ok_and(|wal| wal.len() > 300_000) {
-        std::thread::yield_now();
-    }
+    // Interrupted as soon as it works on the run: it has said which one that is.
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    told.read_line(&mut said).unwrap();
+    assert!(said.starts_with("run "), "{said}");
     let me = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(me, rustix::process::Signal::INT).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
+    told.read_to_string(&mut said).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{said}");
     let line = said.lines().find(|l| l.starts_with("resume with: maof run --resume ")).unwrap();
     let id = line.split_whitespace().nth(5).unwrap();
     assert!(said.contains("maof tasks cancel"), "{said}");
@@ -364,8 +366,12 @@ fn answering(answer: &'static str) -> (String, std::thread::JoinHandle<String>) 
         use std::io::{Read as _, Write as _};
         let (mut socket, _) = listener.accept().unwrap();
         let (mut sent, mut some) = (Vec::new(), [0; 1024]);
-        // The body is one JSON object, and the last thing that is sent.
-        while !sent.ends_with(b"}") {
+        // The body is one JSON object, and the last thing that is sent; what only asks has none.
+        let ended = |sent: &[u8]| match sent.starts_with(b"GET ") {
+            true => sent.ends_with(b"\r\n\r\n"),
+            false => sent.ends_with(b"}"),
+        };
+        while !ended(&sent) {
             let read = socket.read(&mut some).unwrap();
             assert!(read > 0, "{}", text(&sent));
             sent.extend_from_slice(&some[..read]);
@@ -428,4 +434,77 @@ fn wrong_feedback_is_told_before_anybody_is_asked() {
     wrong(&[id, "1", "--url", "http://127.0.0.1:1"], 6, "no server answered");
     check(&[], &["feedback", id, "1", "--key", "a\nb"], 2, &["key"]);
     check(&[], &["feedback", "--help"], 0, &["Example:", "MAOF_API_KEY"]);
+}
+
+const PRICES: &str = r#"{"format":"maof-prices/1","source":"mine","version":"1","licence":"MIT","sha256":"0","models":1}
+{"provider":"acme","model":"big","match":["big-*"],"context":9,"prices":[{"price":{"input":"1","output":"2"}},{"over":5,"price":{"input":"3","output":"4"}}]}
+"#;
+
+#[test]
+fn prices_are_shown_and_checked() {
+    let file = ("prices.jsonl", PRICES);
+    let conf = ("maof.yaml", "prices: {file: prices.jsonl}\n");
+    check(
+        &[],
+        &["prices", "show", "anthropic/claude-haiku-4-5"],
+        0,
+        &["input 1.00", "output 5.00", "200000 tokens"],
+    );
+    check(&[], &["prices", "show", "claude-haiku-4-5"], 0, &["at anthropic", "at google"]);
+    check(&[], &["prices", "show", "gpt-4o", "--json"], 0, &[r#""sha256""#, r#""input":"2.50""#]);
+    check(&[], &["prices", "show", "nobody-sells-this"], 3, &["no price of `nobody-sells-this`"]);
+    check(&[], &["prices", "check"], 0, &["genai-prices", "MIT"]);
+    check(
+        &[file, conf],
+        &["prices", "show", "big-2"],
+        0,
+        &["big at acme, 9", "over 5: input 3.00, output 4.00", "mine 1"],
+    );
+    check(&[file], &["prices", "check", "prices.jsonl"], 0, &["1 models, by mine 1"]);
+    let wrong = PRICES.replace("\"4\"", "\"-4\"");
+    check(&[("p", &wrong)], &["prices", "check", "p"], 2, &["line 2", "price[1].price.output", "negative"]);
+    check(&[("p", &PRICES[..130])], &["prices", "check", "p"], 2, &["line 2"]);
+    check(&[], &["prices", "check", "nowhere"], 2, &["nowhere", "cannot be read"]);
+}
+
+#[test]
+fn prices_are_renewed_by_what_was_read_without_a_mistake() {
+    let foreign = r#"[{"id": "acme", "models": [
+        {"id": "big", "match": {"equals": "big"}, "prices": {"input_mtok": 7, "output_video_mtok": 1}},
+        {"id": "small", "match": {"starts_with": "sm"}, "prices": {"input_mtok": 0.5}}]}]"#;
+    let dir = tempfile::tempdir().unwrap();
+    let update = |from: &str, code: i32, parts: &[&str]| {
+        let output = run(
+            dir.path(),
+            &["prices", "update", "--from", from, "--to", "prices.jsonl", "--edition", "9.9"],
+        );
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        parts.iter().for_each(|part| assert!(said.contains(part), "{said} does not say {part}"));
+    };
+    let there = || std::fs::read_to_string(dir.path().join("prices.jsonl")).unwrap();
+    std::fs::write(dir.path().join("mine"), PRICES).unwrap();
+    std::fs::write(dir.path().join("foreign"), foreign).unwrap();
+    std::fs::write(dir.path().join("wrong"), PRICES.replace("\"4\"", "\"-4\"")).unwrap();
+    update("mine", 0, &["1 models, by mine 1"]);
+    update(
+        "foreign",
+        0,
+        &[
+            "changed: acme/big",
+            "new: acme/small",
+            "left out: the class `output_video_mtok`",
+            "genai-prices 9.9",
+        ],
+    );
+    let before = there();
+    update("wrong", 2, &["price[1].price.output"]);
+    update("nowhere", 2, &["cannot be read"]);
+    update("http://127.0.0.1:1/x", 6, &["no prices came from there"]);
+    assert_eq!(there(), before, "what is there is left as it is");
+    let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{PRICES}");
+    update(&answering(answer.leak()).0, 0, &["gone: acme/small", "1 models, by mine 1"]);
+    update(&answering("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n").0, 6, &["status 404"]);
+    let nowhere = run(dir.path(), &["prices", "update", "--from", "mine"]);
+    assert!(text(&nowhere.stderr).contains("--to FILE"), "{nowhere:?}");
 }

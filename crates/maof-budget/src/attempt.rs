@@ -16,9 +16,11 @@ use maof_core::{
 };
 use tower_service::Service;
 
+use crate::context;
 use crate::limits::Limits;
+use crate::price::{self, Prices};
 use crate::tokens::{CountTokens, Tiktoken};
-use crate::worst::{counted, estimate, worst};
+use crate::worst::{Terms, counted, estimate, worst};
 
 /// Makes [`Attempted`] services; one for each endpoint.
 #[derive(Clone, Debug)]
@@ -29,6 +31,9 @@ pub struct Layer {
 #[derive(Clone, Debug)]
 struct Shared {
     card: Arc<Card>,
+    prices: Arc<Prices>,
+    /// Whether nobody knows its prices.
+    unknown: bool,
     ledger: Arc<dyn Ledger>,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
@@ -47,8 +52,19 @@ impl Layer {
         ids: Arc<dyn Ids>,
         observe: Arc<dyn Observe>,
     ) -> Self {
-        let count = Arc::new(Tiktoken);
-        Layer { shared: Arc::new(Shared { card, ledger, limits, clock, ids, observe, count }) }
+        let (prices, unknown, count) = (Arc::new(Prices::from(card.tariff)), false, Arc::new(Tiktoken));
+        Layer {
+            shared: Arc::new(Shared { card, prices, unknown, ledger, limits, clock, ids, observe, count }),
+        }
+    }
+
+    /// Charges by these prices, and tells the observer of each request where they are `unknown`. Default: the card's
+    /// tariff, always.
+    #[must_use]
+    pub fn priced(mut self, prices: Arc<Prices>, unknown: bool) -> Self {
+        let shared = Arc::make_mut(&mut self.shared);
+        (shared.prices, shared.unknown) = (prices, unknown);
+        self
     }
 
     /// Counts tokens with `count` where their bound is refused. Default: [`Tiktoken`].
@@ -96,6 +112,8 @@ where
             let key = call.hold_key();
             // Made before the hold: however far this future comes, what is held beside the call's own hold is given back.
             let own = call.beside.then(|| Own { ledger: Arc::clone(&shared.ledger), key: Arc::clone(&key) });
+            // What the model cannot take need not be sent to be refused.
+            context::check(&call, &shared.card).await?;
             shared.hold(&key, &call, &agent).await?;
             // Made before the request: whatever happens to this future, it is written down once.
             let mut open = Open::new(Arc::clone(&shared), key, own, call.clone(), agent);
@@ -133,11 +151,12 @@ impl Shared {
     }
 
     async fn try_hold(&self, key: &Arc<str>, call: &Call, agent: &Name, input: u64) -> Result<()> {
-        let worst = worst(call, &self.card, input)?;
+        let terms = Terms { card: &self.card, prices: &self.prices, now: self.clock.now() };
+        let worst = worst(call, terms, input)?;
         let charges = self.limits.charges(&call.principal, Some(agent), &worst)?;
         match charges.is_empty() {
             true => Ok(()),
-            false => self.ledger.hold(key, &charges, self.clock.now()).await,
+            false => self.ledger.hold(key, &charges, terms.now).await,
         }
     }
 
@@ -194,7 +213,8 @@ impl Open {
             return Money::ZERO;
         }
         let card = &self.shared.card;
-        let cost = card.tariff.cost(&usage).unwrap_or_else(|error| {
+        let service = price::service(&self.call, &self.shared.prices);
+        let cost = self.shared.prices.cost(&usage, self.began, service.as_deref()).unwrap_or_else(|error| {
             tracing::error!(endpoint = %card.name, %error, "a cost beyond all bounds is charged as the largest");
             Money::from_nanos(i64::MAX)
         });
@@ -207,6 +227,9 @@ impl Open {
             usage: &usage,
             cost,
         });
+        if self.shared.unknown {
+            self.shared.observe.on(Signal::PriceUnknown { endpoint: &card.name });
+        }
         let principal = &self.call.principal;
         let attempt = Attempt {
             id: AttemptId::from_uuid(self.shared.ids.next()),

@@ -36,12 +36,14 @@
 //! ```
 
 pub mod attempt;
+mod context;
 pub mod hold;
 mod limits;
-mod price;
+pub mod price;
 pub mod tokens;
 mod worst;
 
+pub use context::prudent;
 pub use limits::{BudgetConfig, Limits};
-pub use price::{Dollars, TariffConfig};
-pub use worst::{Quote, Worst, counted_cost, worst_cost};
+pub use price::{Catalogue, Dollars, PriceConfig, Prices, RateConfig, TariffConfig};
+pub use worst::{Quote, Terms, Worst, counted_cost, worst_cost};

@@ -17,7 +17,10 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use super::*;
 use crate::hold;
 use crate::limits::BudgetConfig;
-use crate::worst::{Quote, Worst, counted_cost, worst_cost};
+use crate::worst::{Quote, Terms, Worst, counted_cost, worst_cost};
+
+#[path = "tests/priced.rs"]
+mod priced;
 
 #[derive(Debug, Default)]
 struct Book(Mutex<Lines>);
@@ -93,10 +96,10 @@ struct One;
 
 impl Quote for One {
     fn cheapest(&self, call: &Call) -> Option<Money> {
-        worst_cost(call, &card()).ok()
+        by_card(|terms| worst_cost(call, terms)).ok()
     }
     fn counted(&self, call: &Call) -> Option<Worst> {
-        counted_cost(call, &card(), &Tiktoken)
+        by_card(|terms| counted_cost(call, terms, &Tiktoken))
     }
 }
 
@@ -132,6 +135,16 @@ fn card() -> Arc<Card> {
         context: None,
         max_output: 100,
     })
+}
+
+/// By the card's tariff.
+fn by_card<T>(of: impl FnOnce(Terms<'_>) -> T) -> T {
+    let card = card();
+    of(Terms { card: &card, prices: &Prices::from(card.tariff), now: Timestamp::from_micros(1) })
+}
+
+fn bound(text: &str) -> i64 {
+    by_card(|terms| worst_cost(&call(text), terms)).unwrap().nanos()
 }
 
 fn call(text: &str) -> Call {
@@ -186,7 +199,7 @@ async fn a_whole_answer_is_charged_by_its_usage_and_its_hold_closed() {
         (lines.rows[0].cost, lines.rows[0].usage),
         (Money::from_nanos(20), usage.with(Unit::Request, 1))
     );
-    assert_eq!(lines.held, worst_cost(&call("q"), &card()).unwrap().nanos(), "the worst case was held");
+    assert_eq!(lines.held, bound("q"), "the worst case was held");
 }
 
 #[tokio::test]
@@ -229,7 +242,7 @@ async fn a_refused_hold_sends_the_call_elsewhere_and_asks_nobody() {
 #[tokio::test]
 async fn tokens_are_counted_exactly_where_their_bound_would_refuse() {
     let text = "hello world ".repeat(100);
-    let bound = worst_cost(&call(&text), &card()).unwrap().nanos();
+    let bound = bound(&text);
     let book = book(bound - 1);
     stack(&book, whole(None)).oneshot(call(&text)).await.unwrap();
     assert!(book.0.lock().held < bound / 2);
@@ -250,7 +263,7 @@ async fn nothing_cheaper_is_tried_where_the_cheapest_is_refused() {
 #[tokio::test]
 async fn the_whole_calls_hold_is_counted_exactly_before_it_is_refused() {
     let text = "hello world ".repeat(100);
-    let bound = worst_cost(&call(&text), &card()).unwrap().nanos();
+    let bound = bound(&text);
     let book = book(bound - 1);
     let service = quoted(&book, whole(None), Arc::new(One), Arc::new(Silent));
     service.oneshot(call(&text)).await.unwrap();

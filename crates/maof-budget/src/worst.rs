@@ -3,13 +3,26 @@
 use std::fmt;
 
 use maof_core::{
-    Call, Card, ChatRequest, Measure, Money, Operation, OutputFormat, Part, Result, Tariff, Unit, Usage,
+    Call, Card, ChatRequest, Measure, Money, Operation, OutputFormat, Part, Result, Tariff, Timestamp, Unit,
+    Usage,
 };
 
+use crate::price::{self, Prices};
 use crate::tokens::{COUNT_AT_MOST, Count, CountTokens};
 
 /// What the rules of a conversation add to each message at most, in tokens.
 const PER_MESSAGE: u64 = 16;
+
+/// By what a call is charged at an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The endpoint.
+    pub card: &'a Card,
+    /// What it charges when.
+    pub prices: &'a Prices,
+    /// When it is asked.
+    pub now: Timestamp,
+}
 
 /// The most that a call can use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,44 +63,51 @@ pub trait Quote: Send + Sync + fmt::Debug {
 }
 
 /// What a call costs at worst at one endpoint: every input token at the dearest input price, as many output
-/// tokens as may come at the dearest output price, every byte as a character, one request.
+/// tokens as may come at the dearest output price, every byte as a character, one request; all at the dearest
+/// rate that may hold for so many tokens.
 ///
 /// # Errors
 /// `too_large` when the cost does not fit the range of money.
-pub fn worst_cost(call: &Call, card: &Card) -> Result<Money> {
-    worst(call, card, call.token_bound()).map(|w| w.cost)
+pub fn worst_cost(call: &Call, terms: Terms<'_>) -> Result<Money> {
+    worst(call, terms, call.token_bound()).map(|w| w.cost)
 }
 
 /// What a call costs at worst at one endpoint with its input's tokens counted exactly, instead of bounded by
 /// their bytes; none where they cannot be: another model's encoding, a question of more than [`COUNT_AT_MOST`]
 /// bytes, or one that is more than plain text.
-pub fn counted_cost(call: &Call, card: &Card, count: &dyn CountTokens) -> Option<Worst> {
-    worst(call, card, counted(call, card, count)?).ok()
+pub fn counted_cost(call: &Call, terms: Terms<'_>, count: &dyn CountTokens) -> Option<Worst> {
+    worst(call, terms, counted(call, terms.card, count)?).ok()
 }
 
 /// What a call with `input` tokens of input uses at worst at one endpoint.
-pub(crate) fn worst(call: &Call, card: &Card, input: u64) -> Result<Worst> {
-    let output = call.body.max_output(card.max_output);
-    let dearest = |tariff: &Tariff, units: &[Unit]| {
-        units.iter().copied().max_by_key(|u| tariff.price(*u)).unwrap_or(Unit::Input)
-    };
-    let input_unit = dearest(&card.tariff, &Unit::INPUT);
-    let output_unit = dearest(&card.tariff, &Unit::OUTPUT);
+pub(crate) fn worst(call: &Call, terms: Terms<'_>, input: u64) -> Result<Worst> {
+    let output = call.body.max_output(terms.card.max_output);
+    let service = price::service(call, terms.prices);
+    let mut cost = Money::ZERO;
+    for tariff in terms.prices.up_to(terms.now, service.as_deref(), input) {
+        cost = cost.max(tariff.cost(&most(call, tariff, input, output))?);
+    }
+    Ok(Worst { cost, tokens: input.saturating_add(output) })
+}
+
+/// The dearest usage of so many tokens.
+fn most(call: &Call, tariff: &Tariff, input: u64, output: u64) -> Usage {
+    let dearest =
+        |units: &[Unit]| units.iter().copied().max_by_key(|u| tariff.price(*u)).unwrap_or(Unit::Input);
     let (pictures, heard) = match call.operation() {
         Operation::Image => (call.body.choices(), 0),
         // Speech takes at least 8 kbit/s in every format that providers take: a byte a millisecond.
         Operation::Transcribe => (0, call.body.token_bound()),
         _ => (0, 0),
     };
-    let usage = Usage::default()
-        .with(input_unit, input)
-        .with(output_unit, output)
+    Usage::default()
+        .with(dearest(&Unit::INPUT), input)
+        .with(dearest(&Unit::OUTPUT), output)
         .with(Unit::Image, pictures)
         .with(Unit::AudioMs, heard)
         // A character is at least a byte.
         .with(Unit::Character, call.token_bound())
-        .with(Unit::Request, 1);
-    Ok(Worst { cost: card.tariff.cost(&usage)?, tokens: input.saturating_add(output) })
+        .with(Unit::Request, 1)
 }
 
 fn standing(call: &Call) -> Option<&str> {
@@ -128,19 +148,11 @@ fn is_plain(chat: &ChatRequest) -> bool {
             .all(|m| m.tool_calls().next().is_none() && m.rest.values().all(|v| v.is_null()))
 }
 
-/// What was probably used where nobody said, `output` tokens having come: a quarter of the bytes of English text are
-/// tokens. Never more than the worst case, which is what is held.
+/// What was probably used where nobody said, `output` tokens having come. Never more than the worst case, which is what is
+/// held.
 pub(crate) fn estimate(call: &Call, card: &Card, output: u64) -> Usage {
-    let bytes = call.token_bound();
-    // Only who charges by characters is told of them.
-    let characters = if card.tariff.price(Unit::Character) > 0 { bytes } else { 0 };
     let output = output.min(call.body.max_output(card.max_output));
-    Usage::default()
-        .with(Unit::Input, bytes.div_ceil(4))
-        .with(Unit::Output, output)
-        .with(Unit::Character, characters)
-        .with(Unit::Request, 1)
-        .estimate()
+    call.likely_input(&card.tariff).with(Unit::Output, output).with(Unit::Request, 1).estimate()
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ use crate::dialect::{Ask, Dialect, Header, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
 use crate::media::{ImageRequest, SpeechRequest, TranscribeRequest};
+use crate::money::Tariff;
 use crate::principal::Principal;
+use crate::usage::{Unit, Usage};
 use crate::waits::Waits;
 
 /// What kind of answer is wanted.
@@ -230,6 +232,25 @@ impl Call {
     pub fn token_bound(&self) -> u64 {
         let instructions = self.chosen.as_ref().and_then(|c| c.instructions.as_ref());
         self.body.token_bound().saturating_add(instructions.map_or(0, |i| i.len() as u64 + 64))
+    }
+
+    /// What its input probably is, in the classes that `tariff` charges for, where nobody says: a quarter of the bytes of
+    /// English text are tokens. Of sound, four bytes are at most a millisecond, since speech is mostly sent at 32 kbit/s or
+    /// more, and a second is 32 tokens to Gemini (<https://ai.google.dev/gemini-api/docs/audio>), fewer to others. Never
+    /// more than [`Call::token_bound`].
+    pub fn likely_input(&self, tariff: &Tariff) -> Usage {
+        let bytes = self.token_bound();
+        let (tokens, heard) = match self.operation() {
+            Operation::Transcribe => {
+                (bytes.div_ceil(4).saturating_mul(32).div_ceil(1_000), bytes.div_ceil(4))
+            }
+            _ => (bytes.div_ceil(4), 0),
+        };
+        let charged = |unit: Unit, units: u64| if tariff.price(unit) > 0 { units } else { 0 };
+        Usage::default()
+            .with(Unit::Input, tokens)
+            .with(Unit::Character, charged(Unit::Character, bytes))
+            .with(Unit::AudioMs, charged(Unit::AudioMs, heard))
     }
 
     /// The key under which a provider takes the same request twice for once: the effect, if there is one, and

@@ -167,6 +167,9 @@ impl FromStr for Money {
 pub struct Tariff([u64; Unit::COUNT]);
 
 impl Tariff {
+    /// Nothing costs anything.
+    pub const FREE: Tariff = Tariff([0; Unit::COUNT]);
+
     /// The same tariff with `unit` at `nanos_per_million` nano-dollars per million.
     #[must_use]
     pub const fn with(mut self, unit: Unit, nanos_per_million: u64) -> Self {
@@ -191,13 +194,40 @@ impl Tariff {
     pub fn cost(&self, usage: &Usage) -> Result<Money> {
         let mut total: i128 = 0;
         for unit in Unit::ALL {
-            let part = i128::from(usage.get(unit)).checked_mul(i128::from(self.price(unit)));
-            total = part.and_then(|p| total.checked_add(p)).ok_or_else(overflow)?;
+            total = self.exact(usage, unit).and_then(|p| total.checked_add(p)).ok_or_else(overflow)?;
         }
-        // Rounded up by hand: `div_ceil` of signed integers is not stable.
-        let nanos = total / 1_000_000 + i128::from(total % 1_000_000 != 0);
-        i64::try_from(nanos).map(Money).map_err(|_| overflow())
+        rounded_up(total)
     }
+}
+
+impl Tariff {
+    /// What each class of `usage` costs, for those that cost something. The parts are whole nano-dollars and sum to
+    /// [`Tariff::cost`]: each is what it adds to the sum so far, rounded up, so less than a nano-dollar from its own exact cost.
+    ///
+    /// # Errors
+    /// As [`Tariff::cost`].
+    pub fn parts(&self, usage: &Usage) -> Result<impl Iterator<Item = (Unit, Money)>> {
+        let (mut parts, mut exact, mut so_far) = ([Money::ZERO; Unit::COUNT], 0_i128, Money::ZERO);
+        for (unit, part) in Unit::ALL.into_iter().zip(&mut parts) {
+            exact = self.exact(usage, unit).and_then(|p| exact.checked_add(p)).ok_or_else(overflow)?;
+            let sum = rounded_up(exact)?;
+            *part = sum.minus(so_far);
+            so_far = sum;
+        }
+        Ok(Unit::ALL.into_iter().zip(parts).filter(|(_, part)| *part != Money::ZERO))
+    }
+
+    /// In millionths of a nano-dollar.
+    fn exact(&self, usage: &Usage, unit: Unit) -> Option<i128> {
+        i128::from(usage.get(unit)).checked_mul(i128::from(self.price(unit)))
+    }
+}
+
+/// Whole nano-dollars of millionths of one.
+fn rounded_up(exact: i128) -> Result<Money> {
+    // Rounded up by hand: `div_ceil` of signed integers is not stable.
+    let nanos = exact / 1_000_000 + i128::from(exact % 1_000_000 != 0);
+    i64::try_from(nanos).map(Money).map_err(|_| overflow())
 }
 
 fn overflow() -> Error {
@@ -234,6 +264,29 @@ mod tests {
     }
 
     proptest! {
+        /// M11, M07: parts are never negative, sum to the cost, and each is within a nano-dollar of its exact cost.
+        #[test]
+        fn the_parts_of_a_cost_sum_to_it(
+            units in prop::array::uniform16(0_u64..1 << 34), prices in prop::array::uniform16(0_u64..1 << 44),
+        ) {
+            let (mut usage, mut tariff) = (Usage::default(), Tariff::default());
+            for (at, unit) in Unit::ALL.into_iter().enumerate() {
+                usage = usage.with(unit, units[at]);
+                tariff = tariff.with(unit, prices[at]);
+            }
+            let Ok(cost) = tariff.cost(&usage) else {
+                prop_assert!(tariff.parts(&usage).is_err());
+                return Ok(());
+            };
+            let parts: Vec<(Unit, Money)> = tariff.parts(&usage).unwrap().collect();
+            prop_assert_eq!(parts.iter().map(|(_, part)| *part).sum::<Money>(), cost);
+            for (unit, part) in parts {
+                let exact = i128::from(usage.get(unit)) * i128::from(tariff.price(unit));
+                prop_assert!(part >= Money::ZERO);
+                prop_assert!((i128::from(part.nanos()) * 1_000_000 - exact).abs() < 1_000_000);
+            }
+        }
+
         #[test]
         fn money_prints_and_parses_to_itself(nanos in any::<i64>().prop_filter("min", |n| *n != i64::MIN)) {
             let money = Money::from_nanos(nanos);

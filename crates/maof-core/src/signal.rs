@@ -104,6 +104,11 @@ pub enum Signal<'a> {
         /// What it cost.
         cost: Money,
     },
+    /// A request was charged by prices that nobody knows.
+    PriceUnknown {
+        /// The endpoint.
+        endpoint: &'a Name,
+    },
     /// An endpoint is asked again.
     Retried {
         /// The endpoint.

@@ -7,12 +7,10 @@ use maof_core::{Call, Card, Delta, Event, Unit, Usage};
 pub(crate) struct Asked {
     /// Choices that it wants.
     pub(crate) choices: u64,
-    /// Bytes of its input.
-    input: u64,
+    /// What its input probably is.
+    input: Usage,
     /// The most output tokens of the answer.
     output: u64,
-    /// Whether its characters are charged for.
-    characters: bool,
     /// Bytes and pieces of the answer so far; none once the upstream has told what it used.
     said: Option<(u64, u64)>,
 }
@@ -21,9 +19,8 @@ impl Asked {
     pub(crate) fn of(call: &Call, card: &Card) -> Asked {
         Asked {
             choices: call.body.choices(),
-            input: call.token_bound(),
+            input: call.likely_input(&card.tariff),
             output: call.body.max_output(card.max_output),
-            characters: card.tariff.price(Unit::Character) > 0,
             said: Some((0, 0)),
         }
     }
@@ -45,14 +42,8 @@ impl Asked {
     }
 
     /// What was probably used for an answer of so many bytes, in so many pieces where it was streamed: a quarter of the
-    /// bytes of English text are tokens, no piece has less than one, and there are no more than may come. Only who charges
-    /// by characters is told of them.
+    /// bytes of English text are tokens, no piece has less than one, and there are no more than may come.
     pub(crate) fn used(&self, said: u64, pieces: u64) -> Usage {
-        let characters = if self.characters { self.input } else { 0 };
-        let usage = Usage::default()
-            .with(Unit::Input, self.input.div_ceil(4))
-            .with(Unit::Output, said.div_ceil(4).max(pieces).min(self.output))
-            .with(Unit::Character, characters);
-        usage.estimate()
+        self.input.with(Unit::Output, said.div_ceil(4).max(pieces).min(self.output)).estimate()
     }
 }

@@ -70,6 +70,7 @@ pub struct Metrics {
     shadows: Family<Counter>,
     fallbacks: Family<Counter>,
     holds_refused: Family<Counter>,
+    prices_unknown: Family<Counter>,
 }
 
 impl Metrics {
@@ -149,6 +150,7 @@ impl Metrics {
             fallbacks: Family::new(&names::FALLBACKS, [agent(), agent()], r),
             holds_refused: Family::new(&names::HOLDS_REFUSED, [none(), none()], r),
             arms,
+            prices_unknown: Family::new(&names::PRICES_UNKNOWN, [endpoint(), none()], r),
             agents: Arc::clone(&agents),
             endpoints: Arc::clone(&endpoints),
             task_types: Arc::clone(&task_types),
@@ -290,6 +292,9 @@ impl Observe for Metrics {
             }
             Signal::Circuit { endpoint, state } => self.circuit(endpoint, state),
             Signal::HoldRefused { .. } => self.holds_refused.with(0, 0, |c| c.increment(1)),
+            Signal::PriceUnknown { endpoint } => {
+                self.prices_unknown.with(self.endpoints.place(endpoint), 0, |c| c.increment(1));
+            }
             Signal::Run { task_type, state, age, .. } => {
                 let task_type = self.task_types.place(task_type);
                 if state.is_final() || state == RunState::Queued {

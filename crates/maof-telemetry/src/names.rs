@@ -70,6 +70,7 @@ metrics! {
     SHADOWS = "maof_shadows_total", Counter, ["result"], "Calls that were to be shadowed: another agent was asked too (asked), or there was no room (dropped).";
     FALLBACKS = "maof_fallbacks_total", Counter, ["from", "to"], "Times that the next candidate was asked.";
     HOLDS_REFUSED = "maof_holds_refused_total", Counter, [], "Holds that a budget refused.";
+    PRICES_UNKNOWN = "maof_prices_unknown_total", Counter, ["endpoint"], "Requests to models whose prices nobody knows, by `prices.unknown`.";
 }
 
 /// Buckets of every duration, in seconds: from a local agent's to a long answer's.

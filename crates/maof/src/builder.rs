@@ -1,11 +1,11 @@
 //! Builds a MAOF from its configuration: the one place where everything meets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use maof_core::{
     Audit, Cache, Card, Clock, Endpoint, Ids, Journal, Ledger, Name, Observe, Principal, Random, Result,
-    Role, Snapshots,
+    Role, Snapshots, Timestamp,
 };
 use maof_engine::{Engine, Parts as EngineParts, WorkflowSpec};
 use maof_providers::{CursorEndpoint, HttpEndpoint, ServiceEndpoint};
@@ -19,6 +19,7 @@ use crate::config::{Config, EndpointConfig};
 use crate::counting::Counting;
 use crate::handle::{AgentInfo, Inner, Maof};
 use crate::learning::Learning;
+use crate::priced::{Priced, Pricing};
 use crate::system::{SystemClock, SystemIds, SystemRandom};
 use crate::{probe, stack};
 
@@ -144,7 +145,7 @@ impl Builder {
         let parts = stack::Parts {
             resilience: config.resilience.clone(),
             cache: config.cache.clone().zip(cache.clone()),
-            said: config.endpoints.iter().map(|e| (e.name.clone(), said(&config, e))).collect(),
+            said: said(&config)?,
             agents: agents.iter().map(|agent| (agent.name.clone(), agent.endpoints.clone())).collect(),
             outputs: Arc::new(outputs(&config)?),
             limits: Arc::new(maof_budget::Limits::new(&config.budgets)?),
@@ -228,7 +229,11 @@ impl Builder {
         background: (&TaskTracker, &CancellationToken),
     ) -> Result<Vec<Arc<dyn Endpoint>>> {
         let config = &self.config;
-        let configured = config.endpoints.iter().map(|e| make_endpoint(config, e, &self.clock, background));
+        let pricing = Pricing::new(config);
+        let configured = config.endpoints.iter().map(|e| {
+            let card = card(e, &pricing.of(e)?, self.clock.now())?;
+            make_endpoint(config, e, card, &self.clock, background)
+        });
         let added = self.endpoints.iter().cloned().map(Ok);
         added.chain(configured).map(|endpoint| endpoint.map(Counting::around)).collect()
     }
@@ -378,18 +383,24 @@ fn registry(
     });
     maof_router::Registry::new(
         agents.collect(),
-        cards.map(|c| (c.name.clone(), maof_router::Offer::from(c))).collect(),
+        cards.map(|c| (c.name.clone(), offer(c))).collect(),
         aliases.collect(),
     )
+}
+
+/// What the router knows of an endpoint: it estimates tokens, so it is told of less room than there is.
+fn offer(card: &Card) -> maof_router::Offer {
+    let context = card.context.map(maof_budget::prudent);
+    maof_router::Offer { context, ..maof_router::Offer::from(card) }
 }
 
 fn make_endpoint(
     config: &Config,
     endpoint: &EndpointConfig,
+    card: Card,
     clock: &Arc<dyn Clock>,
     (tracker, closing): (&TaskTracker, &CancellationToken),
 ) -> Result<Arc<dyn Endpoint>> {
-    let card = card(endpoint)?;
     if let Some(local) = &endpoint.local {
         return local_endpoint(local, card);
     }
@@ -407,15 +418,26 @@ fn make_endpoint(
     }
 }
 
-fn said(config: &Config, endpoint: &EndpointConfig) -> stack::Said {
-    let provider = endpoint.provider.as_ref().and_then(|provider| config.providers.get(provider));
-    let profile = provider.and_then(|provider| provider.profile().ok());
-    // What fronts Cursor begins with the agent's start.
-    let streams = endpoint.cursor.is_some() || profile.is_some_and(|profile| profile.streams);
-    stack::Said { resilience: endpoint.resilience.clone(), streams }
+/// What is said of each endpoint. Of one whose price nobody knows it is told here, once.
+fn said(config: &Config) -> Result<HashMap<Name, stack::Said>> {
+    let pricing = Pricing::new(config);
+    let each = config.endpoints.iter().map(|endpoint| {
+        let priced = pricing.of(endpoint)?;
+        if priced.unknown {
+            let policy = config.prices.unknown.as_str();
+            tracing::warn!(endpoint = %endpoint.name, policy, "nobody knows what its model costs; say it in its `price`");
+        }
+        let provider = endpoint.provider.as_ref().and_then(|provider| config.providers.get(provider));
+        let profile = provider.and_then(|provider| provider.profile().ok());
+        // What fronts Cursor begins with the agent's start.
+        let streams = endpoint.cursor.is_some() || profile.is_some_and(|profile| profile.streams);
+        let said = stack::Said { resilience: endpoint.resilience.clone(), streams, priced: Some(priced) };
+        Ok((endpoint.name.clone(), said))
+    });
+    each.collect()
 }
 
-fn card(endpoint: &EndpointConfig) -> Result<Card> {
+fn card(endpoint: &EndpointConfig, priced: &Priced, now: Timestamp) -> Result<Card> {
     // What has no model of a provider's goes by its own name.
     let own = match (&endpoint.local, &endpoint.cursor) {
         (Some(local), _) => local.as_str(),
@@ -428,8 +450,8 @@ fn card(endpoint: &EndpointConfig) -> Result<Card> {
         provider,
         model: endpoint.model.clone().unwrap_or_else(|| own.to_owned()).into(),
         operations: endpoint.operations.clone(),
-        tariff: endpoint.charges().tariff()?,
-        context: endpoint.context,
+        tariff: *priced.prices.tariff(now, None, 0),
+        context: priced.context,
         max_output: endpoint.max_output,
     })
 }

@@ -26,6 +26,7 @@ mod counting;
 mod handle;
 pub mod input;
 mod learning;
+mod priced;
 mod probe;
 mod quote;
 mod same;

@@ -4,32 +4,39 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use maof_budget::tokens::Tiktoken;
-use maof_budget::{Quote, Worst, counted_cost, worst_cost};
-use maof_core::{Call, Candidate, Card, Chosen, DecisionId, Endpoint, Money, Name, Route};
+use maof_budget::{Prices, Quote, Terms, Worst, counted_cost, worst_cost};
+use maof_core::{Call, Candidate, Card, Chosen, Clock, DecisionId, Endpoint, Money, Name, Route};
 
-/// Knows the router and every endpoint's card.
+/// Knows the router, and every endpoint's card and prices.
 #[derive(Debug)]
 pub(crate) struct Cheapest {
     route: Arc<dyn Route>,
-    cards: HashMap<Name, Card>,
+    clock: Arc<dyn Clock>,
+    known: HashMap<Name, (Card, Arc<Prices>)>,
 }
 
 impl Cheapest {
-    pub(crate) fn new(route: Arc<dyn Route>, endpoints: &[Arc<dyn Endpoint>]) -> Self {
-        let cards = endpoints.iter().map(|e| (e.card().name.clone(), e.card().clone()));
-        Cheapest { route, cards: cards.collect() }
+    pub(crate) fn new(
+        route: Arc<dyn Route>,
+        clock: Arc<dyn Clock>,
+        endpoints: &[Arc<dyn Endpoint>],
+        prices: impl Fn(&Card) -> Arc<Prices>,
+    ) -> Self {
+        let cards = endpoints.iter().map(|e| e.card().clone());
+        let known = cards.map(|card| (card.name.clone(), (card.clone(), prices(&card)))).collect();
+        Cheapest { route, clock, known }
     }
-}
 
-impl Cheapest {
-    /// Each candidate's card, and the call as it would be asked.
-    fn asked<T>(&self, call: &Call, of: impl Fn(&Call, &Card) -> Option<T>) -> Vec<T> {
+    /// By each candidate's terms, the call as it would be asked.
+    fn asked<T>(&self, call: &Call, of: impl Fn(&Call, Terms<'_>) -> Option<T>) -> Vec<T> {
         // Who cannot be routed is refused by the router, which says why.
         let Ok(candidates) = self.route.candidates(call) else { return Vec::new() };
+        let now = self.clock.now();
         let each = |candidate: &Candidate| {
-            let card = self.cards.get(&candidate.endpoint)?;
+            let (card, prices) = self.known.get(&candidate.endpoint)?;
+            let terms = Terms { card, prices, now };
             if candidate.instructions.is_none() {
-                return of(call, card);
+                return of(call, terms);
             }
             let mut call = call.clone();
             call.chosen = Some(Arc::new(Chosen {
@@ -40,7 +47,7 @@ impl Cheapest {
                 fallbacks: 0,
                 instead_of: None,
             }));
-            of(&call, card)
+            of(&call, terms)
         };
         candidates.iter().filter_map(each).collect()
     }
@@ -48,11 +55,11 @@ impl Cheapest {
 
 impl Quote for Cheapest {
     fn cheapest(&self, call: &Call) -> Option<Money> {
-        self.asked(call, |call, card| worst_cost(call, card).ok()).into_iter().min()
+        self.asked(call, |call, terms| worst_cost(call, terms).ok()).into_iter().min()
     }
 
     fn counted(&self, call: &Call) -> Option<Worst> {
-        let worst = self.asked(call, |call, card| counted_cost(call, card, &Tiktoken));
+        let worst = self.asked(call, |call, terms| counted_cost(call, terms, &Tiktoken));
         worst.into_iter().reduce(Worst::least)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
+use maof_budget::Prices;
 use maof_core::{
     Audit, Cache, Call, Card, CircuitState, Clock, Endpoint, Error, Hedge, Ledger, Limit, Name, Observe,
     Random, Reply, Result, Route, Signal,
@@ -16,6 +17,7 @@ use maof_resilience::{
 };
 use tower::{Service, ServiceBuilder};
 
+use crate::priced::Priced;
 use crate::quote::Cheapest;
 use crate::same;
 use crate::waited::Waited;
@@ -51,6 +53,8 @@ pub(crate) struct Said {
     pub(crate) resilience: Option<maof_resilience::Override>,
     /// Whether what is asked of it as a stream begins before it has ended.
     pub(crate) streams: bool,
+    /// What it charges, where that is not just its card's tariff.
+    pub(crate) priced: Option<Priced>,
 }
 
 /// What the paths to all endpoints share.
@@ -64,7 +68,8 @@ const BUSY_PERCENT: u32 = 70;
 
 /// The whole path, over these endpoints: what is done once for each call.
 pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<CallService> {
-    let cheapest = Cheapest::new(Arc::clone(&parts.route), endpoints);
+    let prices = |card: &Card| prices(parts, card).0;
+    let cheapest = Cheapest::new(Arc::clone(&parts.route), Arc::clone(&parts.clock), endpoints, prices);
     let together = Together {
         retries: parts
             .resilience
@@ -197,6 +202,7 @@ fn cache(parts: &Parts, config: &maof_cache::Config, store: &Arc<dyn Cache>) -> 
 fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> Result<CallService> {
     let card = Arc::new(endpoint.card().clone());
     let config = survival(parts, &card)?;
+    let (prices, unknown) = prices(parts, &card);
     let limited = |by: Limit| {
         let (observe, name) = (Arc::clone(&parts.observe), card.name.clone());
         move || observe.on(Signal::Limited { endpoint: &name, by })
@@ -225,16 +231,27 @@ fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> 
         // Around the attempt alone, whose guard is told of the end first: the span says what it cost.
         .layer(maof_telemetry::attempt::Layer::new(Arc::clone(&card)))
         // Innermost: exactly what the upstream receives is held, written down and billed.
-        .layer(maof_budget::attempt::Layer::new(
-            card,
-            Arc::clone(&parts.ledger),
-            Arc::clone(&parts.limits),
-            Arc::clone(&parts.clock),
-            Arc::clone(&parts.ids),
-            Arc::clone(&parts.observe),
-        ))
+        .layer(
+            maof_budget::attempt::Layer::new(
+                card,
+                Arc::clone(&parts.ledger),
+                Arc::clone(&parts.limits),
+                Arc::clone(&parts.clock),
+                Arc::clone(&parts.ids),
+                Arc::clone(&parts.observe),
+            )
+            .priced(prices, unknown),
+        )
         .service(Asked { endpoint, clock: Arc::clone(&parts.clock) });
     Ok(CallService::new(service))
+}
+
+/// What an endpoint charges, and whether nobody knows it.
+fn prices(parts: &Parts, card: &Card) -> (Arc<Prices>, bool) {
+    match parts.said.get(&card.name).and_then(|said| said.priced.as_ref()) {
+        Some(priced) => (Arc::clone(&priced.prices), priced.unknown),
+        None => (Arc::new(Prices::from(card.tariff)), false),
+    }
 }
 
 /// How an endpoint survives failure.

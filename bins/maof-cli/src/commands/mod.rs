@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod config;
 mod explain;
 pub(crate) mod feedback;
+pub(crate) mod prices;
 pub(crate) mod route;
 pub(crate) mod run;
 pub(crate) mod serve;

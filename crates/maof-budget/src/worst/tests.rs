@@ -29,6 +29,11 @@ fn per_token() -> Card {
     card(Tariff::default().with(Unit::Input, 1_000_000).with(Unit::Output, 1_000_000))
 }
 
+/// By the card's tariff.
+fn by<T>(card: &Card, of: impl FnOnce(Terms<'_>) -> T) -> T {
+    of(Terms { card, prices: &Prices::from(card.tariff), now: Timestamp::from_micros(0) })
+}
+
 fn call(chat: ChatRequest, instructions: Option<&str>) -> Call {
     let name = Name::new("a").unwrap();
     let id = CallId::from_uuid(Default::default());
@@ -46,8 +51,9 @@ fn call(chat: ChatRequest, instructions: Option<&str>) -> Call {
 
 #[test]
 fn instructions_and_choices_are_held_too() {
-    let cost =
-        |chat: ChatRequest, said: Option<&str>| worst_cost(&call(chat, said), &per_token()).unwrap().nanos();
+    let cost = |chat: ChatRequest, said: Option<&str>| {
+        by(&per_token(), |t| worst_cost(&call(chat, said), t)).unwrap().nanos()
+    };
     let plain = cost(ChatRequest::user("q"), None);
     assert!(cost(ChatRequest::user("q"), Some("four")) >= plain + 4);
     let three = ChatRequest { choices: Some(3), ..ChatRequest::user("q") };
@@ -61,9 +67,9 @@ fn only_plain_text_of_a_known_encoding_is_counted() {
     let long = "hello world ".repeat(40);
     let check = |chat: ChatRequest, model: &str, counted: bool| {
         let card = Card { model: model.into(), ..per_token() };
-        let said = counted_cost(&call(chat.clone(), None), &card, &Tiktoken);
+        let said = by(&card, |t| counted_cost(&call(chat.clone(), None), t, &Tiktoken));
         assert_eq!(said.is_some(), counted, "{model}: {chat:?}");
-        let bound = worst_cost(&call(chat, None), &card).unwrap();
+        let bound = by(&card, |t| worst_cost(&call(chat, None), t)).unwrap();
         assert!(said.is_none_or(|worst| worst.cost < bound));
     };
     let plain = ChatRequest::user(long.as_str());
@@ -102,6 +108,25 @@ fn an_estimate_tells_of_characters_only_to_those_who_charge_by_them() {
     let by = |tariff: Tariff| estimate(&call, &card(tariff), 9).get(Unit::Character);
     assert_eq!(by(Tariff::default().with(Unit::Input, 1)), 0);
     assert!(by(Tariff::default().with(Unit::Character, 1)) >= 8);
+}
+
+#[test]
+fn sound_is_estimated_by_the_time_that_it_takes() {
+    // A minute at 32 kbit/s.
+    let sound = maof_core::media::TranscribeRequest { audio: vec![0; 240_000].into(), ..Default::default() };
+    let mut call = call(ChatRequest::user("q"), None);
+    call.body = Body::Transcribe(Arc::new(sound));
+    let by_time = card(Tariff::default().with(Unit::AudioMs, 100_000_000));
+    let guess = estimate(&call, &by_time, 0);
+    assert_eq!(guess.get(Unit::AudioMs) / 100, 600, "{guess:?}");
+    assert_eq!(guess.get(Unit::Input) / 10, 192, "32 tokens a second: {guess:?}");
+    assert_eq!(
+        estimate(&call, &per_token(), 0).get(Unit::AudioMs),
+        0,
+        "only who charges by time is told of it"
+    );
+    let held = by(&by_time, |t| worst(&call, t, call.token_bound())).unwrap();
+    assert!(by_time.tariff.cost(&guess).unwrap() <= held.cost);
 }
 
 #[test]
@@ -156,7 +181,7 @@ proptest! {
     ) {
         let (call, usage) = used(&texts, &instructions, max, shares);
         let card = card(tariff);
-        let held = worst(&call, &card, call.token_bound()).unwrap();
+        let held = by(&card, |t| worst(&call, t, call.token_bound())).unwrap();
         prop_assert!(tariff.cost(&usage).unwrap() <= held.cost);
         prop_assert!(usage.total_tokens() <= held.tokens);
         let guess = estimate(&call, &card, shares[0] * 1_000);

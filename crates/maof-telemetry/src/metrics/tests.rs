@@ -120,6 +120,7 @@ fn tell_everything(metrics: &Metrics) {
         Signal::Shadowed { asked: true },
         Signal::Shadowed { asked: false },
         Signal::HoldRefused { account: "x" },
+        Signal::PriceUnknown { endpoint: &e },
         Signal::Run { run, task_type: &t, state: RunState::Failed, age },
     ] {
         metrics.on(signal);
@@ -143,6 +144,7 @@ fn every_metric_has_the_kind_labels_and_help_that_are_documented() {
         "maof_concurrency_limit 5",
         "maof_cache_total{result=\"miss\"} 1",
         "maof_cache_bytes 7",
+        "maof_prices_unknown_total{endpoint=\"e\"} 1",
         "maof_failures_total{category=\"NETWORK\",severity=\"high\"} 1",
         "maof_escalations_total{severity=\"critical\"} 1",
     ] {

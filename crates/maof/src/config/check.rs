@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::load::unknown;
 use super::{AgentConfig, Config, EndpointConfig};
+use crate::priced::Pricing;
 
 impl Config {
     /// Finds mistakes; what is legal but surely not meant is given back as warnings.
@@ -63,6 +64,10 @@ impl Config {
 
     fn check_endpoints(&self) -> Result<()> {
         let mut seen = HashSet::new();
+        if self.prices.file.is_some() {
+            self.prices.catalogue()?;
+        }
+        let pricing = Pricing::new(self);
         for (i, endpoint) in self.endpoints.iter().enumerate() {
             let at = |field: &str| format!("endpoints[{i}].{field}");
             if !seen.insert(&endpoint.name) {
@@ -71,9 +76,12 @@ impl Config {
             }
             self.check_endpoint(endpoint, &at)?;
             self.resilience_of(endpoint, &at)?;
-            endpoint.charges().validate().map_err(|e| {
-                let field = e.field().map(|f| format!("price.{f}")).unwrap_or_else(|| "price".to_owned());
-                e.param(at(&field))
+            pricing.of(endpoint).map_err(|e| match e.field() {
+                Some("prices.file") => e,
+                field => {
+                    let field = at(field.unwrap_or("price"));
+                    e.param(field)
+                }
             })?;
             if endpoint.operations.is_empty() {
                 return Err(Error::invalid_request("an endpoint answers something").param(at("operations")));
@@ -193,12 +201,15 @@ impl Config {
     /// Whoever is chosen by price says it: one that forgot it would be taken for the cheapest.
     fn check_prices(&self) -> Result<()> {
         let by_price = self.routing.ranks_by(maof_router::Rank::Cheapest);
-        let billed = |endpoint: &EndpointConfig| endpoint.provider.is_some() && endpoint.price.is_none();
-        match self.endpoints.iter().position(billed).filter(|_| by_price) {
+        if !by_price {
+            return Ok(());
+        }
+        let pricing = Pricing::new(self);
+        let unpriced = |endpoint: &EndpointConfig| pricing.of(endpoint).is_ok_and(|priced| priced.unknown);
+        match self.endpoints.iter().position(unpriced) {
             None => Ok(()),
             Some(i) => {
-                let why =
-                    "the strategy goes by price: say what this endpoint charges, `price: {}` if nothing";
+                let why = "the strategy goes by price, and that of this model is not known: say it, `price: {}` if it costs nothing";
                 Err(Error::invalid_request(why).param(format!("endpoints[{i}].price")))
             }
         }
@@ -239,11 +250,12 @@ impl Config {
                  in `output.fields` where its answers hold the fields"
             ));
         }
+        let pricing = Pricing::new(complete);
         for endpoint in &complete.endpoints {
             if !complete.agents.iter().any(|a| a.endpoints.contains(&endpoint.name)) {
                 warnings.push(format!("no agent asks the endpoint `{}`", endpoint.name));
             }
-            let free = endpoint.charges().tariff().is_ok_and(|t| t.is_free());
+            let free = pricing.of(endpoint).is_ok_and(|priced| priced.prices.is_free());
             if endpoint.local.is_none() && free && !self.budgets.is_empty() {
                 warnings
                     .push(format!("the endpoint `{}` has no price, so no budget holds it", endpoint.name));

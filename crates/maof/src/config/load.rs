@@ -26,6 +26,9 @@ impl Config {
         if let Some(model) = &mut config.routing.learned.model {
             *model = dir.join(&model);
         }
+        if let Some(prices) = &mut config.prices.file {
+            *prices = dir.join(&prices);
+        }
         config.check().map_err(|e| e.context(path.display()))?;
         Ok(config)
     }

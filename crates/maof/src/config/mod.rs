@@ -48,6 +48,8 @@ pub struct Config {
     pub aliases: BTreeMap<Name, Name>,
     /// Who answers what.
     pub routing: maof_router::Config,
+    /// What models charge whose endpoints do not say it.
+    pub prices: maof_budget::price::Config,
     /// What may be spent.
     pub budgets: Vec<maof_budget::BudgetConfig>,
     /// Workflow files, relative to this file; tasks of a workflow's name run through it.
@@ -137,10 +139,11 @@ pub struct EndpointConfig {
     #[serde(default = "chat_only")]
     #[schemars(with = "Vec<String>")]
     pub operations: Vec<Operation>,
-    /// What it charges. Default: nothing; where the strategy goes by price, whoever a provider bills must say it.
+    /// What it charges: a tariff, or a list of rates with their conditions (docs/prices.md). Default: of a model at a provider
+    /// what `prices` says, else nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<maof_budget::TariffConfig>,
-    /// The most input tokens it takes. Default: not known.
+    pub price: Option<maof_budget::PriceConfig>,
+    /// The most input tokens it takes. Default: of a model at a provider what the price file says, else not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<u64>,
     /// Output tokens that are held for a call that sets no bound. Default 4096.
@@ -152,11 +155,6 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
-    /// What it charges, where nothing is said: nothing.
-    pub(crate) fn charges(&self) -> maof_budget::TariffConfig {
-        self.price.unwrap_or_default()
-    }
-
     /// The provider that answers; `local`, `service` or `cursor` where none is named.
     pub(crate) fn answered_by(&self) -> maof_core::Result<Name> {
         match (&self.provider, &self.local, &self.cursor) {
@@ -223,6 +221,7 @@ impl Default for Config {
             agents: Vec::new(),
             aliases: BTreeMap::new(),
             routing: maof_router::Config::default(),
+            prices: maof_budget::price::Config::default(),
             budgets: Vec::new(),
             workflows: Vec::new(),
         }

@@ -59,7 +59,7 @@ fn house(first: ScriptedEndpoint, second: ScriptedEndpoint) -> House {
     let (store, log) = (Arc::new(MemoryStore::default()), Arc::new(Log::default()));
     let budget = r#"[{"account": "tenant", "limit_usd": 1}]"#;
     let hedge = hedge::Config { percent: 50, minimum_calls: 2, ..hedge::Config::default() };
-    let said = || Said { resilience: None, streams: true };
+    let said = || Said { streams: true, ..Said::default() };
     let parts = Parts {
         cache: None,
         resilience: maof_resilience::Config { hedge: Some(hedge), ..maof_resilience::Config::default() },
