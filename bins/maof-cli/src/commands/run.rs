@@ -7,6 +7,7 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use maof::{Error, Maof, Principal, Record, Result, RunId, RunState, TaskRequest, input};
 use serde_json::Value;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::options::Common;
 use crate::{exit, report};
@@ -57,6 +58,8 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
     };
     let maof = Maof::builder(config).build().await?;
     let who = Principal::local();
+    // Heard from before the task is there, so that none is ever left without a word of how to go on.
+    let mut stop = Stop::new().map_err(|e| Error::internal("signals cannot be heard").because(e))?;
     let id = match (prepared, args.resume) {
         (Some((spec, content)), _) => {
             let workflow = maof.compile(spec)?;
@@ -85,13 +88,32 @@ pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
             maof.shutdown().await;
             Ok(code)
         }
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|e| Error::internal("signals cannot be heard").because(e))?;
+        () = stop.asked() => {
             maof.shutdown().await;
             eprintln!("\nsuspended; nothing that was done is lost");
             eprintln!("resume with: maof run --resume {id}{same}");
             eprintln!("end it with: maof tasks cancel {id}{same}");
             Ok(exit::SUSPENDED)
+        }
+    }
+}
+
+/// Ctrl-C, or SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Hears of them from now on.
+    fn new() -> std::io::Result<Stop> {
+        Ok(Stop { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }
