@@ -20,7 +20,7 @@ use crate::context;
 use crate::limits::Limits;
 use crate::price::{self, Prices};
 use crate::tokens::{CountTokens, Tiktoken};
-use crate::worst::{Terms, counted, estimate, worst};
+use crate::worst::{Terms, Worst, counted, estimate, worst};
 
 /// Makes [`Attempted`] services; one for each endpoint.
 #[derive(Clone, Debug)]
@@ -153,11 +153,24 @@ impl Shared {
     async fn try_hold(&self, key: &Arc<str>, call: &Call, agent: &Name, input: u64) -> Result<()> {
         let terms = Terms { card: &self.card, prices: &self.prices, now: self.clock.now() };
         let worst = worst(call, terms, input)?;
+        if self.is_held(call, agent, &worst)? {
+            return Ok(());
+        }
         let charges = self.limits.charges(&call.principal, Some(agent), &worst)?;
         match charges.is_empty() {
             true => Ok(()),
             false => self.ledger.hold(key, &charges, terms.now).await,
         }
+    }
+
+    /// Whether the call's own hold is as large on every account, and nothing of it is spent: so it mostly is where the
+    /// cheapest candidate is the one that is asked, first and alone.
+    fn is_held(&self, call: &Call, agent: &Name, worst: &Worst) -> Result<bool> {
+        let Some(held) = call.held.as_ref().filter(|held| held.is_whole() && !call.beside) else {
+            return Ok(false);
+        };
+        let held = Worst { cost: held.cost, tokens: held.tokens };
+        self.limits.is_covered(&call.principal, agent, worst, &held)
     }
 
     /// A cheaper candidate may still be affordable.

@@ -77,7 +77,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call) -> Self::Future {
+    fn call(&mut self, mut call: Call) -> Self::Future {
         // The instance that was readied is the one that is called.
         let fresh = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, fresh);
@@ -85,7 +85,8 @@ where
         Box::pin(async move {
             // Made before the first await: a future that is dropped at any point closes its hold.
             let closing = Closing { ledger: Arc::clone(&shared.ledger), key: call.hold_key() };
-            shared.hold(&closing.key, &call).await?;
+            let held = shared.hold(&closing.key, &call).await?;
+            call.held = held.map(|Worst { cost, tokens }| Arc::new(maof_core::Held::new(cost, tokens)));
             let mut reply = inner.call(call).await?;
             reply.guard(Box::new(closing));
             Ok(reply)
@@ -94,27 +95,28 @@ where
 }
 
 impl Shared {
-    /// Holds the worst case by the bound; where that is refused, by an exact count.
-    async fn hold(&self, key: &Arc<str>, call: &Call) -> Result<()> {
+    /// Holds the worst case by the bound; where that is refused, by an exact count. What is held, if anything is.
+    async fn hold(&self, key: &Arc<str>, call: &Call) -> Result<Option<Worst>> {
         let cost = self.quote.cheapest(call).unwrap_or_default();
         let worst = Worst { cost, tokens: call.body.token_bound() };
-        let refused = match self.try_hold(key, call, &worst).await {
+        let refused = match self.try_hold(key, call, worst).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
             held => return held,
         };
         match self.quote.counted(call) {
-            Some(counted) => self.try_hold(key, call, &counted.least(worst)).await,
+            Some(counted) => self.try_hold(key, call, counted.least(worst)).await,
             None => Err(refused),
         }
         .map_err(|error| self.refused(error))
     }
 
-    async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: &Worst) -> Result<()> {
-        let charges = self.limits.charges(&call.principal, None, worst)?;
-        match charges.is_empty() {
-            true => Ok(()),
-            false => self.ledger.hold(key, &charges, self.clock.now()).await,
+    async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: Worst) -> Result<Option<Worst>> {
+        let charges = self.limits.charges(&call.principal, None, &worst)?;
+        if charges.is_empty() {
+            return Ok(None);
         }
+        self.ledger.hold(key, &charges, self.clock.now()).await?;
+        Ok(Some(worst))
     }
 
     /// Nothing cheaper is left to try.

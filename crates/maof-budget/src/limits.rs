@@ -191,6 +191,25 @@ impl Limits {
         Ok(charges)
     }
 
+    /// Whether what is `held` on the accounts that a call of this principal has whoever answers is all that it holds when
+    /// this agent does, with `worst` at most.
+    ///
+    /// # Errors
+    /// As [`Limits::charges`].
+    pub(crate) fn is_covered(
+        &self,
+        principal: &Arc<Principal>,
+        agent: &Name,
+        worst: &Worst,
+        held: &Worst,
+    ) -> Result<bool> {
+        let covered = |line: &Line| match &line.agent {
+            Some(only) => only != agent,
+            None => worst.amount(line.account.measure) <= held.amount(line.account.measure),
+        };
+        Ok(self.lines(principal)?.iter().all(covered))
+    }
+
     /// The principal's accounts, named once.
     fn lines(&self, principal: &Arc<Principal>) -> Result<Arc<[Line]>> {
         let address = Arc::as_ptr(principal).addr();

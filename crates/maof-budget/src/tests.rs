@@ -202,6 +202,47 @@ async fn a_whole_answer_is_charged_by_its_usage_and_its_hold_closed() {
     assert_eq!(lines.held, bound("q"), "the worst case was held");
 }
 
+/// What one call holds and spends that makes two requests, with these budgets: how often something was held after the
+/// first of them, and after the second.
+async fn holds_of_two_requests(budgets: &[&str]) -> [u32; 2] {
+    let book = book(i64::MAX);
+    let budgets: Vec<BudgetConfig> = budgets.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let limits = Arc::new(Limits::new(&budgets).unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(Still(Instant::now()));
+    let inner = service_fn(move |_: Call| whole(None)());
+    let attempt =
+        Layer::new(card(), book.clone(), limits.clone(), clock.clone(), Arc::new(Same), Arc::new(Silent));
+    let (attempt, seen) = (Stack::new(attempt.layer(inner)), Arc::clone(&book));
+    let twice = service_fn(move |call: Call| -> BoxFuture<'static, Result<Reply>> {
+        let (attempt, seen) = (attempt.clone(), Arc::clone(&seen));
+        Box::pin(async move {
+            drop(attempt.clone().oneshot(call.clone()).await?);
+            let first = seen.0.lock().holds;
+            drop(attempt.oneshot(call).await?);
+            seen.0.lock().slow = first;
+            Ok(Reply::whole(Response::chat(ChatAnswer::text("done"))))
+        })
+    });
+    let hold = hold::Layer::new(book.clone(), limits, clock, Arc::new(One));
+    drop(hold.layer(twice).oneshot(call("q")).await.unwrap());
+    let lines = book.0.lock();
+    [lines.slow, lines.holds]
+}
+
+#[tokio::test]
+async fn the_first_request_is_covered_by_the_calls_own_hold_and_no_later_one() {
+    let check = async |budgets: &[&str], expect: [u32; 2]| {
+        assert_eq!(holds_of_two_requests(budgets).await, expect, "{budgets:?}");
+    };
+    let money = r#"{"account": "tenant", "limit_usd": 1}"#;
+    check(&[money], [1, 2]).await;
+    check(&[], [0, 0]).await;
+    // The call's own hold knows no agent, and bounds the input's tokens only.
+    check(&[money, r#"{"account": "agent:a", "limit_usd": 1}"#], [2, 3]).await;
+    check(&[money, r#"{"account": "agent:other", "limit_usd": 1}"#], [1, 2]).await;
+    check(&[money, r#"{"account": "user", "limit_tokens": 1000000}"#], [2, 3]).await;
+}
+
 #[tokio::test]
 async fn missing_usage_is_estimated_and_flagged() {
     let book = book(i64::MAX);

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ use crate::dialect::{Ask, Dialect, Header, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
 use crate::media::{ImageRequest, SpeechRequest, TranscribeRequest};
-use crate::money::Tariff;
+use crate::money::{Money, Tariff};
 use crate::principal::Principal;
 use crate::usage::{Unit, Usage};
 use crate::waits::Waits;
@@ -168,6 +169,28 @@ impl Purpose {
     }
 }
 
+/// What is held for a call, whoever answers it.
+#[derive(Debug)]
+pub struct Held {
+    /// Money.
+    pub cost: Money,
+    /// Tokens, input and output.
+    pub tokens: u64,
+    touched: AtomicBool,
+}
+
+impl Held {
+    /// So much, of which nothing is spent yet.
+    pub const fn new(cost: Money, tokens: u64) -> Held {
+        Held { cost, tokens, touched: AtomicBool::new(false) }
+    }
+
+    /// True once: for the first request that is made of the call, which finds all of it there.
+    pub fn is_whole(&self) -> bool {
+        !self.touched.swap(true, Ordering::Relaxed)
+    }
+}
+
 /// One question on its way through the stack. Cheap to clone: a retry copies pointers.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -197,6 +220,8 @@ pub struct Call {
     pub beside: bool,
     /// What the answer is for.
     pub purpose: Purpose,
+    /// What is held for it on the caller's accounts; set where it is held, one for all copies of the call.
+    pub held: Option<Arc<Held>>,
     /// The question.
     pub body: Body,
 }
@@ -218,6 +243,7 @@ impl Call {
             waits: Arc::default(),
             beside: false,
             purpose: Purpose::Answer,
+            held: None,
             body,
         }
     }
