@@ -1,7 +1,7 @@
 //! Costs worked out by hand: units times the published price, each product written out.
 //!
 //! Prices are US dollars for a million units (server tools: for one), as the vendor's page said on the day that is given; a
-//! product is in nano-dollars. `gpt-5.6-sol` also made a web search, which its usage does not name.
+//! product is in nano-dollars.
 
 use maof_core::Unit::{
     self, AudioInput, CacheWrite, CacheWriteLong, CachedInput, Image, ImageOutput, Input, Output, Reasoning,
@@ -190,8 +190,9 @@ pub(crate) const ROWS: [Row; 14] = [
             (CacheWrite, 4_418, "5.00", "22090000"),
             (Output, 20, "20.00", "400000"),
             (Reasoning, 32, "20.00", "640000"),
+            (ServerTool, 1, "0.01", "10000000"),
         ],
-        nanos: 39_762_000,
+        nanos: 49_762_000,
     },
     Row {
         recorded: ("openrouter", "rig__reasoning_roundtrip__nonstreaming#0"),

@@ -1,6 +1,8 @@
 //! What upstreams answer as a whole: checked and measured at once, understood when somebody asks.
 
-use maof_core::{Answer, ChatAnswer, Choice, Content, Error, Message, Operation, Response, Result, Speaker};
+use maof_core::{
+    Answer, ChatAnswer, Choice, Content, Error, Message, Operation, Response, Result, Speaker, Unit,
+};
 use serde_json::{Map, Value};
 
 use super::wire::{self, NAME, UsageCounts};
@@ -19,7 +21,9 @@ pub(super) fn decode(content: Content) -> Result<Response> {
         "status": object.text("status"), "incomplete_details": object.read::<Value>("incomplete_details"),
     });
     let finish = wire::finish_of(&status, wants_tools(&output));
-    let usage = object.read::<UsageCounts>("usage").map(|counts| counts.usage());
+    let searches = wire::searches(&object.read("tool_usage").unwrap_or_default(), &output);
+    let usage =
+        object.read::<UsageCounts>("usage").map(|counts| counts.usage().with(Unit::ServerTool, searches));
     let (id, model) = (object.text("id"), object.text("model"));
     let mut response = Response::wire(Operation::Chat, &RESPONSES, content);
     response.usage = usage;

@@ -1,7 +1,7 @@
 //! A fold over the frames of a streamed response: each is checked, and what it adds is told; its bytes pass on.
 
 use bytes::Bytes;
-use maof_core::{Decoder, Delta, Error, Event, Frame, Part, Result};
+use maof_core::{Decoder, Delta, Error, Event, Frame, Part, Result, Unit};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -178,7 +178,8 @@ impl Fold {
         let finish = wire::finish_of(response, calls);
         deltas.extend(finish.map(|reason| Delta::Finish { choice: 0, reason }));
         if let Ok(counts) = UsageCounts::deserialize(&response["usage"]) {
-            deltas.push(Delta::Usage(counts.usage()));
+            let searches = wire::searches(&response["tool_usage"], output);
+            deltas.push(Delta::Usage(counts.usage().with(Unit::ServerTool, searches)));
         }
     }
 }

@@ -45,6 +45,13 @@ impl UsageCounts {
     }
 }
 
+/// How often the provider searched the web for an answer, which it charges for: as it says, or by the searches that the
+/// answer shows where it says nothing.
+pub(super) fn searches(told: &Value, output: &[Value]) -> u64 {
+    let shown = || output.iter().filter(|item| item["type"] == "web_search_call").count() as u64;
+    told["web_search"]["num_requests"].as_u64().unwrap_or_else(shown)
+}
+
 /// Usage, as a caller is told.
 pub(super) fn counts(usage: &Usage) -> Value {
     json!({
