@@ -33,9 +33,12 @@ fn prompts(count: usize) -> Vec<String> {
 
 fn model(arms: usize, prompts: &[String]) -> Model {
     let random = Seeded::new(2);
+    // Who is good at a prompt hangs on its length and its second word together: so that neighbours tell, and are kept.
     let outcome = |prompt: &String| {
+        let likely = (prompt.len() + prompt.split(' ').nth(5).map_or(0, str::len)) as u64 % 3;
+        let good = |arm: usize| random.below(3) < if arm as u64 % 3 == likely { 3 } else { 1 };
         let quality: BTreeMap<Name, f32> =
-            (0..arms).map(|arm| (name(arm), f32::from(random.below(2) as u8))).collect();
+            (0..arms).map(|arm| (name(arm), f32::from(u8::from(good(arm))))).collect();
         Outcome { prompt: prompt.clone(), quality, ..Outcome::default() }
     };
     let outcomes: Vec<Outcome> = prompts.iter().map(outcome).collect();

@@ -10,6 +10,9 @@ use super::{Halves, ROUNDS, Row, folder, goal, mean, outcomes, read};
 /// Where other halvings begin.
 const SEEDS: [u64; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
+/// Parts of the best single model's quality that are asked for.
+const FLOORS: [f32; 4] = [1.0, 0.98, 0.95, 0.9];
+
 /// What asking one model about one prompt came to.
 #[derive(Clone, Copy)]
 struct Asked {
@@ -41,42 +44,76 @@ pub(super) fn choose() -> Result<()> {
         goal(found, 1.5),
         relative_cost(&best),
     );
-    let others: Vec<f64> = SEEDS.iter().map(|seed| halved(&halves, *seed)).collect::<Result<_>>()?;
-    println!(
-        "  the same in ten other halvings (seeds {SEEDS:?}): {:+.1} points (goal 1.5 {})  {others:.1?}",
-        mean(others.iter().copied()),
-        goal(mean(others.iter().copied()), 1.5),
-    );
-    for floor in [1.0, 0.98, 0.95, 0.9] {
+    for floor in FLOORS {
         let asked = ask(&model, &halves.judge, model.at_quality(floor))?;
-        let kept = mean(asked.iter().map(|a| a.quality)) / base;
-        println!("  quality >= {floor}: {kept:.3} found, at {:.0} % of the cost", relative_cost(&asked));
+        println!(
+            "  quality >= {floor}: {:.3} found, at {:.0} % of the cost",
+            kept(&asked),
+            relative_cost(&asked)
+        );
     }
-    // The whole curve, judged: what is saved where quality is just that of the best single model.
-    let weights = model.calibration().tradeoffs.iter().map(|at| at.cost_weight);
-    let mut parity = None;
-    for weight in weights {
-        let asked = ask(&model, &halves.judge, Policy::Weigh(weight))?;
-        if mean(asked.iter().map(|a| a.quality)) >= base {
-            parity = Some((weight, 100.0 - relative_cost(&asked)));
+    let saved = parity(&model, &halves.judge)?;
+    println!("  at parity on the judged curve: {saved:.0} % cheaper (goal 45 {})", goal(saved, 45.0));
+    others(&halves)
+}
+
+/// The same in other halvings: each learns from one random half, and is judged on the other; and on those rows of the
+/// other alone that no setting was chosen on.
+fn others(halves: &Halves) -> Result<()> {
+    let (mut gains, mut unseen, mut saved) = (Vec::new(), Vec::new(), Vec::new());
+    let mut floors = FLOORS.map(|floor| (floor, Vec::new(), Vec::new()));
+    for seed in SEEDS {
+        let rows = halves.train.iter().map(|row| (row, false));
+        let mut rows: Vec<(&Row, bool)> = rows.chain(halves.judge.iter().map(|row| (row, true))).collect();
+        shuffle(&mut rows, &Seeded::new(seed));
+        let others = rows.split_off(rows.len() / 2);
+        let all = |rows: &[(&Row, bool)]| rows.iter().map(|(row, _)| (*row).clone()).collect::<Vec<_>>();
+        let (model, judge) = (learn(&all(&rows))?, all(&others));
+        let best = ask(&model, &judge, Policy::Weigh(0.0))?;
+        let gain =
+            |asked: &mut dyn Iterator<Item = &Asked>| 100.0 * mean(asked.map(|a| a.quality - a.single));
+        gains.push(gain(&mut best.iter()));
+        unseen.push(gain(
+            &mut best.iter().zip(&others).filter(|(_, (_, judge))| *judge).map(|(asked, _)| asked),
+        ));
+        saved.push(parity(&model, &judge)?);
+        for (floor, found, costs) in &mut floors {
+            let asked = ask(&model, &judge, model.at_quality(*floor))?;
+            found.push(kept(&asked));
+            costs.push(relative_cost(&asked));
         }
     }
-    if let Some((weight, saved)) = parity {
-        println!(
-            "  at parity on the judged curve (weight {weight:.3}): {saved:.0} % cheaper (goal 45 {})",
-            goal(saved, 45.0)
-        );
+    let average = |values: &[f64]| mean(values.iter().copied());
+    let found = average(&gains);
+    println!("  in ten other halvings (seeds {SEEDS:?}), means:");
+    println!("    highest quality: {found:+.1} points (goal 1.5 {})  {gains:.1?}", goal(found, 1.5));
+    let found = average(&unseen);
+    println!("    the same on rows that no setting was chosen on: {found:+.1} points  {unseen:.1?}");
+    let found = average(&saved);
+    println!("    at parity: {found:.0} % cheaper (goal 45 {})  {saved:.0?}", goal(found, 45.0));
+    for (floor, found, costs) in &floors {
+        let times = found.iter().filter(|found| **found >= f64::from(*floor)).count();
+        let (found, cost) = (average(found), average(costs));
+        println!("    quality >= {floor}: {found:.3} found, kept {times} times, at {cost:.0} % of the cost");
     }
     Ok(())
 }
 
-/// Learns from one random half, and gives the points above the best single model on the other.
-fn halved(halves: &Halves, seed: u64) -> Result<f64> {
-    let mut rows: Vec<Row> = halves.train.iter().chain(&halves.judge).cloned().collect();
-    shuffle(&mut rows, &Seeded::new(seed));
-    let judge = rows.split_off(rows.len() / 2);
-    let asked = ask(&learn(&rows)?, &judge, Policy::Weigh(0.0))?;
-    Ok(100.0 * mean(asked.iter().map(|a| a.quality - a.single)))
+/// The part of the best single model's quality that was found.
+fn kept(asked: &[Asked]) -> f64 {
+    mean(asked.iter().map(|a| a.quality)) / mean(asked.iter().map(|a| a.single))
+}
+
+/// What is saved, in percent, where quality is just that of the best single model, over the whole judged curve.
+fn parity(model: &Model, judge: &[Row]) -> Result<f64> {
+    let mut saved = 0.0_f64;
+    for at in &model.calibration().tradeoffs {
+        let asked = ask(model, judge, Policy::Weigh(at.cost_weight))?;
+        if kept(&asked) >= 1.0 {
+            saved = saved.max(100.0 - relative_cost(&asked));
+        }
+    }
+    Ok(saved)
 }
 
 fn learn(rows: &[Row]) -> Result<Model> {

@@ -1,5 +1,6 @@
-//! What the quality heads see of a prompt: hashed words and pairs of words, its first words, and thirteen plain numbers.
-//! The first words tell the kind of task, where prompts are made from templates.
+//! What is seen of a prompt: hashed words and pairs of words, its first words, the form in which it begins and ends, and
+//! thirteen plain numbers. The first words and the form tell the kind of task: who asks in lower case without a
+//! question mark asks for other things than who ends in an equation.
 //!
 //! Hashing: K. Weinberger et al., "Feature Hashing for Large Scale Multitask Learning", ICML 2009. Weights of
 //! terms: sublinear tf times smoothed idf, scaled to length one (C. Manning et al., "Introduction to Information
@@ -13,11 +14,17 @@ use super::hash::{FNV, hashed};
 pub(super) const BUCKETS: usize = 1 << 18;
 /// How many plain numbers there are.
 pub(super) const SCALARS: usize = 13;
+/// How many buckets tell the form: how a prompt begins, how it ends, and both.
+pub(super) const FORMS: usize = 3;
+/// What one of the forms counts, where a whole prompt's words have length one: all together half of that.
+pub(super) const FORM_VALUE: f32 = 0.5 / 1.732;
 /// How much of a prompt is read, in bytes. The rest changes nothing, so that ten megabytes cost no more than this.
 pub(super) const READ_BYTES: usize = 32 * 1024;
 
 /// How many of the first words are seen together: the first, the first two, up to these.
 const OPENING: u32 = 4;
+/// What is added to the bucket of anything that is no word alone: so that words come first.
+const OTHER: u32 = BUCKETS as u32;
 /// An odd number with about as many ones as zeros: 2^64 by the golden ratio.
 const SCRAMBLE: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -57,11 +64,14 @@ const QUANTITY_WORDS: [u64; 24] = [
 /// The features of one prompt. Kept and used again, it allocates nothing once it has seen a prompt as long.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Features {
-    /// Bucket and kind (the lowest bit: 0 a word, 1 anything else) of all that is hashed, repeats included.
+    /// Bucket and kind ([`OTHER`]) of all that is hashed, repeats included.
     keys: Vec<u32>,
     /// Words so far, and the hash of the first ones.
     opening: (u32, u64),
+    /// The words, then all else; by bucket.
     pub(super) grams: Vec<(u32, f32)>,
+    words: usize,
+    pub(super) form: [u32; FORMS],
     pub(super) scalars: [f32; SCALARS],
     pub(super) chars: u32,
 }
@@ -69,8 +79,12 @@ pub(super) struct Features {
 impl Features {
     /// What is needed to learn from it later.
     pub(super) fn seen(&self) -> Features {
-        let (grams, scalars) = (self.grams.clone(), self.scalars);
-        Features { keys: Vec::new(), opening: self.opening, grams, scalars, chars: self.chars }
+        Features { keys: Vec::new(), ..self.clone() }
+    }
+
+    /// The words alone, by bucket.
+    pub(super) fn words(&self) -> &[(u32, f32)] {
+        self.grams.get(..self.words).unwrap_or_default()
     }
 
     /// Reads `text`: its grams by term frequency, its numbers as they are. [`Encoder::encode`] weighs them.
@@ -79,15 +93,16 @@ impl Features {
         let mut counts = Counts::default();
         self.keys.clear();
         self.opening = (0, 1);
-        self.words(text, &mut counts);
+        self.split(text, &mut counts);
         self.keys.sort_unstable();
-        let distinct = self.count();
+        self.count();
+        self.form = form(text);
         self.chars = counts.chars;
-        self.scalars = counts.scalars(distinct);
+        self.scalars = counts.scalars(self.words as u32);
     }
 
     /// Splits into lower-case words at everything that is no letter or digit, and hashes on the way.
-    fn words(&mut self, text: &str, counts: &mut Counts) {
+    fn split(&mut self, text: &str, counts: &mut Counts) {
         let (mut word, mut before) = (None, None);
         let mut in_number = false;
         for c in text.chars() {
@@ -120,35 +135,55 @@ impl Features {
         if self.opening.0 < OPENING {
             let (words, hash) = self.opening;
             self.opening = (words + 1, (hash.rotate_left(7) ^ word).wrapping_mul(SCRAMBLE));
-            self.keys.push(bucket(self.opening.1) << 1 | 1);
+            self.keys.push(bucket(self.opening.1) | OTHER);
         }
         counts.quantity_words += u32::from(QUANTITY_WORDS.contains(&word));
-        self.keys.push(bucket(word) << 1);
+        self.keys.push(bucket(word));
         if let Some(before) = before {
             let pair = (before.rotate_left(5) ^ word).wrapping_mul(SCRAMBLE);
-            self.keys.push(bucket(pair) << 1 | 1);
+            self.keys.push(bucket(pair) | OTHER);
         }
         Some(word)
     }
 
-    /// Turns the sorted keys into grams with their frequency; gives how many different words there are.
-    fn count(&mut self) -> u32 {
+    /// Turns the sorted keys into grams with their frequency.
+    fn count(&mut self) {
         self.grams.clear();
-        let mut distinct_words = 0;
+        self.words = 0;
         let mut last_key = None;
         for &key in &self.keys {
-            distinct_words += u32::from(key & 1 == 0 && last_key != Some(key));
-            last_key = Some(key);
             match self.grams.last_mut() {
-                Some((bucket, frequency)) if *bucket == key >> 1 => *frequency += 1.0,
-                _ => self.grams.push((key >> 1, 1.0)),
+                Some((_, frequency)) if last_key == Some(key) => *frequency += 1.0,
+                _ => {
+                    self.words += usize::from(key < OTHER);
+                    self.grams.push((key & (OTHER - 1), 1.0));
+                }
             }
+            last_key = Some(key);
         }
         for (_, frequency) in self.grams.iter_mut().filter(|(_, frequency)| *frequency > 1.0) {
             *frequency = 1.0 + frequency.ln();
         }
-        distinct_words
     }
+}
+
+/// The form: of the first two characters, of the last two, and of the first and the last together.
+fn form(text: &str) -> [u32; FORMS] {
+    // Letters are told apart by case alone, digits not at all, marks and spaces are themselves.
+    let shape = |c: Option<char>| match c {
+        None => '\0',
+        Some(c) if c.is_uppercase() => 'A',
+        Some(c) if c.is_alphabetic() => 'a',
+        Some(c) if c.is_numeric() => '0',
+        Some(c) => c,
+    };
+    let (mut from, mut back) = (text.chars(), text.chars().rev());
+    let (first, second) = (shape(from.next()), shape(from.next()));
+    let (last, before) = (shape(back.next()), shape(back.next()));
+    [('<', first, second), ('>', before, last), ('|', first, last)].map(|(kind, a, b)| {
+        let bytes = [kind, a, b].into_iter().flat_map(|c| u32::from(c).to_le_bytes());
+        bucket(bytes.fold(FNV.start, |hash, byte| FNV.step(hash, byte)))
+    })
 }
 
 fn step(word: Option<u64>, byte: u8) -> u64 {
@@ -248,6 +283,12 @@ impl Encoder {
         Encoder { idf, mean, deviation: deviation.map(|square| square.sqrt().max(1e-3)) }
     }
 
+    /// Whether the word of a bucket is rare enough to tell of what a prompt is: at most one in eight prompts has it.
+    pub(super) fn tells(&self, bucket: u32) -> bool {
+        const COMMON: f32 = 3.079; // 1 + ln 8
+        self.idf.get(bucket as usize).is_some_and(|idf| *idf > COMMON)
+    }
+
     /// Weighs what was read, in place.
     pub(super) fn encode(&self, features: &mut Features) {
         let mut squares = 0.0;
@@ -311,6 +352,20 @@ mod tests {
         // Two words, their pair, and the first and the first two as such; a repeat counts by its logarithm.
         assert_eq!(grams("a b").len(), 5);
         assert!(grams("a a a").iter().any(|(_, tf)| (tf - (1.0 + 3_f32.ln())).abs() < 1e-6));
+        assert_eq!(read("b a b").words().len(), 2);
+    }
+
+    #[test]
+    fn the_form_is_how_a_prompt_begins_and_ends() {
+        let check = |one, other, same: [bool; FORMS]| {
+            let (one, other) = (read(one).form, read(other).form);
+            assert_eq!([one[0] == other[0], one[1] == other[1], one[2] == other[2]], same);
+        };
+        check("Who wrote it?", "How is it?", [true, true, true]);
+        check("who wrote it", "How is it?", [false, false, false]);
+        check("Who wrote it", "Is it", [true, true, true]);
+        check("7 + 8 =", "1 + 1 =\n", [true, false, false]);
+        check("", "x", [false, false, false]);
     }
 
     #[test]

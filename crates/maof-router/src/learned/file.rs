@@ -10,24 +10,30 @@
 //! | plain numbers: mean, deviation | 4 each |
 //! | weights of plain numbers and bias: for each, each arm's weight and squared gradients | 8 each |
 //! | idf of words never seen, count of the others, then each one's bucket, idf, weights as above | 4 + 4 + each 8 + 8 an arm |
+//! | neighbours: their share, count of prompts, 0 where there are none | 4 + 2 |
+//! | of each eight prompts side by side: forms, plain numbers; of each arm, the quality of each prompt (-1 where unknown) | 12 + 52 + 4 an arm, each |
+//! | count of words, then each one's bucket, count of prompts, each prompt and what the word counts there | 4 + each 6 + 6 a prompt |
 //! | FNV-1a of everything before | 8 |
 //!
-//! It grows with the words that were seen, up to [`MAX_BYTES`].
+//! It grows with the words and prompts that were seen, up to [`MAX_BYTES`].
 
 use maof_core::{Error, Name, Result, Tariff, Unit};
 
 use super::calibration::{Calibration, STEPS, Step, Tradeoff};
 use super::cascade::{Cascade, WEIGHTS};
-use super::features::{BUCKETS, Encoder, SCALARS};
+use super::features::{BUCKETS, Encoder, FORMS, SCALARS};
 use super::hash::hashed;
 use super::heads::{DENSE, Heads};
 use super::model::{Arm, MAX_ARMS, Model};
+use super::neighbours::{Block, MAX_PROMPTS, MAX_WORDS, Neighbours, SIDE};
 
 const MAGIC: &[u8; 8] = b"MAOFROUT";
 /// The version of the format, and of what the buckets and plain numbers mean.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// The most bytes that a model's file has.
-pub const MAX_BYTES: usize = BUCKETS * (8 + 8 * MAX_ARMS) + 64 * 1024;
+pub const MAX_BYTES: usize = BUCKETS * (8 + 8 * MAX_ARMS)
+    + MAX_PROMPTS * (4 * (FORMS + SCALARS + MAX_ARMS) + MAX_WORDS * 12)
+    + 64 * 1024;
 /// The most tradeoffs that a file may hold.
 const MAX_TRADEOFFS: usize = 1024;
 
@@ -60,6 +66,7 @@ impl Model {
             [at.cost_weight, at.quality, at.error, at.cost].into_iter().for_each(|value| out.f32(value));
         }
         self.write_weights(&mut out);
+        self.write_neighbours(&mut out);
         let sum = hashed(&out.0);
         out.0.extend(sum.to_le_bytes());
         out.0
@@ -87,6 +94,29 @@ impl Model {
             out.u32(bucket as u32);
             out.f32(*idf);
             row(out, bucket);
+        }
+    }
+
+    fn write_neighbours(&self, out: &mut Writer) {
+        let Some(neighbours) = &self.neighbours else {
+            out.f32(0.0);
+            return out.u16(0);
+        };
+        out.f32(neighbours.share);
+        out.u16(neighbours.prompts() as u16);
+        for block in &neighbours.blocks {
+            block.forms.iter().flatten().for_each(|bucket| out.u32(*bucket));
+            block.numbers.iter().flatten().for_each(|number| out.f32(*number));
+        }
+        neighbours.quality.iter().flatten().for_each(|quality| out.f32(*quality));
+        out.u32(neighbours.words().count() as u32);
+        for (bucket, prompts) in neighbours.words() {
+            out.u32(bucket);
+            out.u16(prompts.len() as u16);
+            for (prompt, value) in prompts {
+                out.u16(*prompt);
+                out.f32(*value);
+            }
         }
     }
 
@@ -131,7 +161,7 @@ impl Model {
         let (strong, cheap) = (from.below(count)?, from.below(count)?);
         let cost_unit = f64::from_le_bytes(from.take()?);
         if !(cost_unit.is_finite() && cost_unit >= 0.0) {
-            return Err(wrong("the model file has a number that is not finite"));
+            return Err(not_finite());
         }
         let mut cascade = [0.0; WEIGHTS];
         for weight in &mut cascade {
@@ -140,8 +170,8 @@ impl Model {
         let calibration =
             Calibration { by_prompt: from.steps()?, by_answer: from.steps()?, tradeoffs: from.tradeoffs()? };
         let (encoder, heads) = from.weights(count)?;
-        let cascade = Cascade(cascade);
-        Ok(Model { arms, strong, cheap, encoder, heads, cascade, calibration, cost_unit })
+        let (neighbours, cascade) = (from.neighbours(count)?, Cascade(cascade));
+        Ok(Model { arms, strong, cheap, encoder, heads, neighbours, cascade, calibration, cost_unit })
     }
 }
 
@@ -184,11 +214,7 @@ impl Reader<'_> {
 
     fn finite(&mut self) -> Result<f32> {
         let value = self.f32()?;
-        if value.is_finite() {
-            Ok(value)
-        } else {
-            Err(wrong("the model file has a number that is not finite"))
-        }
+        if value.is_finite() { Ok(value) } else { Err(not_finite()) }
     }
 
     /// A count or an index below `limit`.
@@ -244,6 +270,36 @@ impl Reader<'_> {
         Ok((Encoder::from_parts(idf, mean, deviation)?, heads))
     }
 
+    fn neighbours(&mut self, arms: usize) -> Result<Option<Neighbours>> {
+        let (share, prompts) = (self.finite()?, self.below(MAX_PROMPTS + 1)?);
+        if prompts == 0 {
+            return Ok(None);
+        }
+        let mut blocks = vec![Block::default(); prompts.div_ceil(SIDE)];
+        for block in &mut blocks {
+            for bucket in block.forms.iter_mut().flatten() {
+                *bucket = self.u32()?;
+            }
+            for number in block.numbers.iter_mut().flatten() {
+                *number = self.finite()?;
+            }
+        }
+        let mut quality = || (0..prompts).map(|_| self.finite()).collect::<Result<_>>();
+        let quality = (0..arms).map(|_| quality()).collect::<Result<_>>()?;
+        let (mut words, mut after) = (Vec::new(), 0);
+        for _ in 0..self.u32()? {
+            let bucket = self.u32()?;
+            if !(after..BUCKETS as u32).contains(&bucket) {
+                return Err(wrong("the words of the model file's neighbours are not in order"));
+            }
+            after = bucket + 1;
+            for _ in 0..self.below(prompts + 1)? {
+                words.push((bucket, self.below(prompts)? as u16, self.finite()?));
+            }
+        }
+        Ok(Some(Neighbours::new(share.clamp(0.0, 0.9), blocks, quality, &words)))
+    }
+
     fn row(&mut self, heads: &mut Heads, arms: usize, row: usize) -> Result<()> {
         for arm in 0..arms {
             let (weight, square) = (self.finite()?, self.finite()?);
@@ -251,6 +307,10 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+fn not_finite() -> Error {
+    wrong("the model file has a number that is not finite")
 }
 
 fn short() -> Error {

@@ -3,7 +3,7 @@
 //! Learned by AdaGrad (J. Duchi, E. Hazan and Y. Singer, "Adaptive Subgradient Methods for Online Learning and
 //! Stochastic Optimization", JMLR 2011): in several passes over recorded outcomes, and by one step at each feedback.
 
-use super::features::{BUCKETS, Features, SCALARS};
+use super::features::{BUCKETS, FORM_VALUE, Features, SCALARS};
 
 /// The plain numbers and the bias.
 pub(super) const DENSE: usize = SCALARS + 1;
@@ -57,20 +57,8 @@ impl Heads {
         }
     }
 
-    /// One step towards what was seen: `target(arm)` in 0..=1, none where nothing is known of it. `seen` is room to
-    /// work in.
-    pub(super) fn step(
-        &mut self,
-        features: &Features,
-        target: impl Fn(usize) -> Option<f32>,
-        pace: Pace,
-        seen: &mut Vec<f32>,
-    ) {
-        self.appraise(features, seen);
-        for (arm, value) in seen.iter_mut().enumerate() {
-            // An arm without a target keeps its weights: NaN marks it.
-            *value = target(arm).map_or(f32::NAN, |target| *value - target);
-        }
+    /// One step of each arm against its error, what was expected less what was seen; NaN where nothing was seen.
+    pub(super) fn step(&mut self, features: &Features, errors: &[f32], pace: Pace) {
         for (row, value) in rows(features) {
             let range = row * self.arms..(row + 1) * self.arms;
             let decay = if row == BUCKETS + SCALARS { 0.0 } else { pace.decay };
@@ -79,7 +67,7 @@ impl Heads {
             else {
                 continue;
             };
-            for ((weight, square), error) in weights.iter_mut().zip(squares).zip(seen.iter()) {
+            for ((weight, square), error) in weights.iter_mut().zip(squares).zip(errors) {
                 if !error.is_nan() {
                     let gradient = error * value + decay * *weight;
                     *square += gradient * gradient;
@@ -111,8 +99,9 @@ impl Heads {
 /// Every row that a prompt touches, with its value there.
 fn rows(features: &Features) -> impl Iterator<Item = (usize, f32)> {
     let grams = features.grams.iter().map(|(bucket, value)| (*bucket as usize, *value));
+    let form = features.form.iter().map(|bucket| (*bucket as usize, FORM_VALUE));
     let dense = features.scalars.iter().copied().chain([1.0]).enumerate();
-    grams.chain(dense.map(|(at, value)| (BUCKETS + at, value)))
+    grams.chain(form).chain(dense.map(|(at, value)| (BUCKETS + at, value)))
 }
 
 /// 1 / (1 + e^-x).
@@ -144,10 +133,12 @@ mod tests {
     fn an_arm_learns_from_its_own_feedback_only() {
         let (easy, hard) = (features("two plus two"), features("prove the lemma"));
         let mut heads = Heads::blank(2);
-        let (mut room, mut seen) = (Vec::new(), Vec::new());
+        let mut seen = Vec::new();
         for _ in 0..500 {
-            heads.step(&easy, |arm| (arm == 0).then_some(1.0), PACE, &mut room);
-            heads.step(&hard, |arm| (arm == 0).then_some(0.0), PACE, &mut room);
+            for (features, target) in [(&easy, 1.0), (&hard, 0.0)] {
+                heads.appraise(features, &mut seen);
+                heads.step(features, &[seen[0] - target, f32::NAN], PACE);
+            }
         }
         heads.appraise(&easy, &mut seen);
         assert!(seen[0] > 0.9, "{seen:?}");

@@ -7,6 +7,7 @@ use super::calibration::Calibration;
 use super::cascade::Cascade;
 use super::features::{Encoder, Features};
 use super::heads::{DENSE, Heads, Pace};
+use super::neighbours::{Neighbours, Room, blend};
 use super::verify::{self, Answer, verify};
 
 /// The most arms a model may have.
@@ -86,6 +87,8 @@ impl Checked {
 pub struct Scratch {
     pub(super) features: Features,
     pub(super) quality: Vec<f32>,
+    near: Vec<f32>,
+    room: Room,
 }
 
 /// What was seen of a prompt, to be learned from once feedback comes. Some kilobytes at most, whatever the prompt.
@@ -109,6 +112,8 @@ pub struct Model {
     pub(super) cheap: usize,
     pub(super) encoder: Encoder,
     pub(super) heads: Heads,
+    /// None where they tell nothing beside the heads.
+    pub(super) neighbours: Option<Neighbours>,
     pub(super) cascade: Cascade,
     pub(super) calibration: Calibration,
     /// What a mean call of the strong arm costs, in nano-dollars.
@@ -134,7 +139,8 @@ impl Model {
         let cost_unit = arms.get(strong).map_or(0.0, |arm| arm.cost(400));
         let (encoder, cascade, calibration) =
             (Encoder::blank(), Cascade::untrained(), Calibration::default());
-        Ok(Model { arms, strong, cheap, encoder, heads, cascade, calibration, cost_unit })
+        let neighbours = None;
+        Ok(Model { arms, strong, cheap, encoder, heads, neighbours, cascade, calibration, cost_unit })
     }
 
     /// The arms, in the order of the model.
@@ -288,15 +294,35 @@ impl Model {
         if !(0.0..=1.0).contains(&quality) {
             return Err(Error::invalid_request("`quality` must be 0 to 1").param("quality"));
         }
-        let target = |other| (other == at).then_some(quality);
-        self.heads.step(features, target, ONLINE, &mut scratch.quality);
+        self.appraise(features, scratch);
+        for (arm, expected) in scratch.quality.iter_mut().enumerate() {
+            *expected = if arm == at { *expected - quality } else { f32::NAN };
+        }
+        // As long as it takes to move both together as one step moves a head alone.
+        let heads = self.neighbours.as_ref().map_or(1.0, |neighbours| 1.0 - neighbours.share);
+        let pace = Pace { rate: ONLINE.rate / heads, ..ONLINE };
+        self.heads.step(features, &scratch.quality, pace);
         Ok(())
     }
 
     fn look(&self, prompt: &str, scratch: &mut Scratch) {
         scratch.features.read(prompt);
         self.encoder.encode(&mut scratch.features);
-        self.heads.appraise(&scratch.features, &mut scratch.quality);
+        let features = std::mem::take(&mut scratch.features);
+        self.appraise(&features, scratch);
+        scratch.features = features;
+    }
+
+    /// What each arm's answer is worth by its head and by the prompt's neighbours.
+    fn appraise(&self, features: &Features, scratch: &mut Scratch) {
+        let Scratch { quality, near, room, .. } = scratch;
+        self.heads.appraise(features, quality);
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.appraise(&self.encoder, features, room, near);
+            for (head, near) in quality.iter_mut().zip(near) {
+                *head = blend(*head, *near, neighbours.share);
+            }
+        }
     }
 
     pub(super) fn relative_cost(&self, arm: &Arm, chars: u32) -> f32 {

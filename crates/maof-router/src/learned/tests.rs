@@ -115,6 +115,57 @@ fn a_blank_model_learns_from_feedback_alone() {
     assert_eq!(Model::blank(vec![arm("a")], &name("a"), &name("a")).unwrap_err().field(), Some("arms"));
 }
 
+/// Questions whose two halves only together tell who is right: no sum over their words does.
+fn puzzles(count: u32) -> Vec<Outcome> {
+    let one = |n: u32| {
+        let (left, right) = (n % 9, n / 9 % 9);
+        let cheap = f32::from(u8::from((left + right) % 2 == 0));
+        let prompt = format!("left{left} and then the other before right{right}");
+        let quality = [(name("cheap"), cheap), (name("strong"), 1.0 - cheap)].into();
+        Outcome { prompt, quality, ..Outcome::default() }
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn neighbours_are_kept_where_they_tell_more_than_words_alone_and_only_there() {
+    let model = Training::default().train(&puzzles(600), &Seeded::new(1)).unwrap();
+    assert!(model.neighbours.as_ref().is_some_and(|neighbours| neighbours.share >= 0.5));
+    let mut scratch = Scratch::default();
+    let right = puzzles(800).split_off(600).into_iter().filter(|puzzle| {
+        let chosen = model.choose(&puzzle.prompt, Policy::Weigh(0.0), |_| true, &mut scratch).unwrap();
+        puzzle.quality[&chosen.arm.name] > 0.5
+    });
+    let right = right.count();
+    assert!(right >= 180, "{right} of 200");
+    let file = model.to_bytes();
+    assert_eq!(Model::from_bytes(&file).unwrap(), model);
+    assert!(Model::from_bytes(&file[..file.len() - 20]).is_err());
+    let noise = |n: u32| Outcome {
+        prompt: format!("question {n}"),
+        quality: [(name("cheap"), f32::from(u8::from(n % 7 < 3))), (name("strong"), 1.0)].into(),
+        ..Outcome::default()
+    };
+    let noise: Vec<Outcome> = (0..300).map(noise).collect();
+    assert!(Training::default().train(&noise, &Seeded::new(1)).unwrap().neighbours.is_none());
+}
+
+#[test]
+fn feedback_moves_an_arm_with_neighbours_too() {
+    let mut model = Training::default().train(&puzzles(600), &Seeded::new(1)).unwrap();
+    let mut scratch = Scratch::default();
+    let prompt = puzzles(600).remove(590).prompt;
+    let mut first = |model: &Model| model.prospects(&prompt, &mut scratch).next().unwrap().quality;
+    let before = first(&model);
+    let wrong = if before > 0.5 { 0.0 } else { 1.0 };
+    let mut scratch = Scratch::default();
+    for _ in 0..100 {
+        model.observe(&prompt, &name("cheap"), wrong, &mut scratch).unwrap();
+    }
+    let after = first(&model);
+    assert!((after - wrong).abs() < (before - wrong).abs() - 0.02, "{before} became {after}, not {wrong}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_model_and_its_file_the_same_again() {
     let model = trained();
@@ -147,10 +198,11 @@ fn a_file_of_another_version_damaged_or_cut_short_is_refused() {
 
 #[test]
 fn a_file_with_a_right_check_sum_and_wrong_contents_is_refused_too() {
-    let file = trained().to_bytes();
+    let file = Training::default().train(&puzzles(200), &Seeded::new(1)).unwrap().to_bytes();
     let body = &file[..file.len() - 8];
-    // Every third byte of the head in turn, all bits turned: never a panic, and never a model of more than its file holds.
-    for at in (10..600).step_by(3) {
+    // Every third byte of the head in turn, and some of all the rest, all bits turned: never a panic, and never a model
+    // of more than its file holds.
+    for at in (10..600).step_by(3).chain((600..body.len()).rev().step_by(body.len() / 30)) {
         let mut wrong = body.to_vec();
         wrong[at] ^= 0xff;
         let sum = super::hash::hashed(&wrong);

@@ -7,13 +7,11 @@ use maof_core::{Error, Name, Random, Result};
 use super::calibration::{Calibration, Tradeoff, cost_weights, steps};
 use super::cascade::{Cascade, Checked};
 use super::config::Config;
+use super::data::{Data, Held};
 use super::evaluate::Case;
-use super::features::{Encoder, Features};
-use super::heads::{Heads, Pace};
-use super::model::{Arm, MAX_ARMS, Model};
+use super::model::{Arm, Model};
 use super::outcome::Outcome;
 use super::prices::Prices;
-use super::seeded::shuffle;
 use super::verify::{Answer, verify};
 
 /// The fewest outcomes that anything can be learned from.
@@ -57,14 +55,19 @@ impl Training {
             .collect();
         let (strong, cheap) = self.roles(&arms, &means)?;
         let all: Vec<usize> = (0..outcomes.len()).collect();
-        let (encoder, heads) = data.fit(&all, &self.config, random);
+        let fitted = data.fit(&all, &self.config, random);
+        let (held, share) = data.held_out(&self.config, random);
+        // Where they tell nothing they are not kept.
+        let neighbours = fitted.neighbours.with_share(share);
+        let (encoder, heads) = (fitted.encoder, fitted.heads);
         let chars = data.prompts.iter().map(|prompt| f64::from(prompt.chars)).sum::<f64>();
         let mean_chars = (chars / outcomes.len().max(1) as f64) as u32;
         let cost_unit = arms.get(strong).map_or(0.0, |arm| arm.cost(mean_chars));
         let (cascade, calibration) = (Cascade::untrained(), Calibration::default());
-        let mut model = Model { arms, strong, cheap, encoder, heads, cascade, calibration, cost_unit };
-        let held = data.held_out(&self.config, random);
-        model.calibration.by_prompt = steps(&data.cases(&model, |row| held.get(row)?.gain(&model)));
+        let mut model =
+            Model { arms, strong, cheap, encoder, heads, neighbours, cascade, calibration, cost_unit };
+        let gain = |held: &Held| Some(held.quality.get(strong)? - held.quality.get(cheap)?);
+        model.calibration.by_prompt = steps(&data.cases(&model, |row| gain(held.get(row)?)));
         model.calibration.tradeoffs = data.tradeoffs(&model, &held);
         self.learn_cascade(&data, &mut model, &held);
         Ok(model)
@@ -131,124 +134,7 @@ impl Training {
     }
 }
 
-/// What heads that never saw an outcome said of its prompt.
-struct Held {
-    fold: u32,
-    quality: Vec<f32>,
-}
-
-impl Held {
-    fn gain(&self, model: &Model) -> Option<f32> {
-        Some(self.quality.get(model.strong)? - self.quality.get(model.cheap)?)
-    }
-}
-
-/// Outcomes, read.
-struct Data<'a> {
-    outcomes: &'a [Outcome],
-    names: Vec<Name>,
-    /// For each outcome, each arm's quality.
-    quality: Vec<Vec<Option<f32>>>,
-    /// For each outcome, the prompt's features before they are weighed.
-    prompts: Vec<Features>,
-    output_tokens: Vec<f32>,
-}
-
-impl<'a> Data<'a> {
-    fn new(outcomes: &'a [Outcome], config: &Config) -> Result<Data<'a>> {
-        if outcomes.len() < MIN_OUTCOMES {
-            let why = format!("training needs at least {MIN_OUTCOMES} outcomes, not {}", outcomes.len());
-            return Err(Error::invalid_request(why).param("outcomes"));
-        }
-        let names = arms_of(outcomes);
-        if !(2..=MAX_ARMS).contains(&names.len()) {
-            let why = format!("`y` must name 2 to {MAX_ARMS} models in all, not {}", names.len());
-            return Err(Error::invalid_request(why).param("y"));
-        }
-        for name in &names {
-            let known = outcomes.iter().filter(|outcome| outcome.quality.contains_key(name)).count();
-            if known < MIN_OUTCOMES {
-                let why = format!("`{name}` has {known} outcomes, and needs at least {MIN_OUTCOMES}");
-                return Err(Error::invalid_request(why).param(format!("y.{name}")));
-            }
-        }
-        let quality =
-            |outcome: &Outcome| names.iter().map(|name| outcome.quality.get(name).copied()).collect();
-        let features = |outcome: &Outcome| {
-            let mut features = Features::default();
-            features.read(&outcome.prompt);
-            features
-        };
-        let tokens = |name: &Name| {
-            let answers = outcomes.iter().filter_map(|outcome| outcome.answers.get(name));
-            let (count, chars) =
-                answers.fold((0.0, 0.0), |(n, sum), text| (n + 1.0, sum + text.len() as f32));
-            if count > 0.0 { chars / count / 4.0 } else { config.output_tokens as f32 }
-        };
-        Ok(Data {
-            outcomes,
-            quality: outcomes.iter().map(quality).collect(),
-            prompts: outcomes.iter().map(features).collect(),
-            output_tokens: names.iter().map(tokens).collect(),
-            names,
-        })
-    }
-
-    fn mean(&self, arm: usize) -> f32 {
-        mean(self.quality.iter().filter_map(|row| *row.get(arm)?))
-    }
-
-    /// Learns from these rows.
-    fn fit(&self, rows: &[usize], config: &Config, random: &dyn Random) -> (Encoder, Heads) {
-        let read: Vec<&Features> = rows.iter().filter_map(|row| self.prompts.get(*row)).collect();
-        let encoder = Encoder::fit(&read);
-        let encoded: Vec<(Features, &Vec<Option<f32>>)> = (rows.iter())
-            .filter_map(|row| {
-                let mut features = self.prompts.get(*row)?.clone();
-                encoder.encode(&mut features);
-                Some((features, self.quality.get(*row)?))
-            })
-            .collect();
-        let mut heads = Heads::blank(self.names.len());
-        for arm in 0..self.names.len() {
-            heads.set_bias(arm, mean(encoded.iter().filter_map(|(_, quality)| *quality.get(arm)?)));
-        }
-        let pace = Pace { rate: config.rate, decay: config.decay };
-        let mut order: Vec<usize> = (0..encoded.len()).collect();
-        let mut room = Vec::new();
-        for _ in 0..config.epochs {
-            shuffle(&mut order, random);
-            for (features, quality) in order.iter().filter_map(|at| encoded.get(*at)) {
-                heads.step(features, |arm| *quality.get(arm)?, pace, &mut room);
-            }
-        }
-        (encoder, heads)
-    }
-
-    /// What heads say of each row that were trained without the fold it is in.
-    fn held_out(&self, config: &Config, random: &dyn Random) -> Vec<Held> {
-        let mut order: Vec<usize> = (0..self.outcomes.len()).collect();
-        shuffle(&mut order, random);
-        let mut held: Vec<Held> =
-            (0..self.outcomes.len()).map(|_| Held { fold: 0, quality: Vec::new() }).collect();
-        for (at, row) in order.iter().enumerate() {
-            if let Some(held) = held.get_mut(*row) {
-                held.fold = at as u32 % config.folds;
-            }
-        }
-        for fold in 0..config.folds {
-            let others: Vec<usize> =
-                order.iter().copied().filter(|row| held.get(*row).is_some_and(|h| h.fold != fold)).collect();
-            let (encoder, heads) = self.fit(&others, config, random);
-            for (held, prompt) in held.iter_mut().zip(&self.prompts).filter(|(held, _)| held.fold == fold) {
-                let mut features = prompt.clone();
-                encoder.encode(&mut features);
-                heads.appraise(&features, &mut held.quality);
-            }
-        }
-        held
-    }
-
+impl Data<'_> {
     /// Those rows at which both the strong and the cheap arm are known, and `score` gives one.
     fn cases(&self, model: &Model, score: impl Fn(usize) -> Option<f32>) -> Vec<Case> {
         let case = |row: usize| {
@@ -301,9 +187,4 @@ impl<'a> Data<'a> {
             cost: if strong_cost > 0.0 { cost / strong_cost } else { 1.0 },
         }
     }
-}
-
-fn mean(values: impl Iterator<Item = f32>) -> f32 {
-    let (count, sum) = values.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
-    sum / f32::max(count, 1.0)
 }
