@@ -1,14 +1,15 @@
 //! Learned choice: which arm (an endpoint, a model, an agent) a request should go to, learned from outcomes.
 //!
 //! - [`Training`] learns a [`Model`] from recorded [`Outcome`]s: for each arm, how likely its answer to a prompt is good,
-//!   from hashed words and a few plain numbers. Quality is weighed against price; thresholds are calibrated on
-//!   outcomes held out, so that configuration says `quality >= 0.95` ([`Model::at_quality`]).
+//!   from hashed words and a few plain numbers, and from what came of the prompts most like it. Quality is weighed
+//!   against price; thresholds are calibrated on outcomes held out, so that configuration says `quality >= 0.95`
+//!   ([`Model::at_quality`]).
 //! - [`Model::check`] looks at the cheap arm's answer and tells whether asking the strong one as well pays.
 //! - [`bandit`] learns from feedback alone.
 //! - [`evaluate`] measures all of it.
 //!
 //! Everything here is pure: no clock, no I/O, randomness from the [`maof_core::Random`] that is handed in. A model is
-//! bounded by its number of buckets and arms, whatever it is fed.
+//! bounded by its number of buckets, arms and kept prompts, whatever it is fed.
 //!
 //! Not for choosing among arms of which no outcomes are known, nor for prompts of another kind than those that were
 //! learned from: what was learned on one kind of question does not carry over to another.
