@@ -179,7 +179,7 @@ fn used(measure: Measure, attempt: &Attempt) -> i64 {
     }
 }
 
-fn refusal(charge: &Charge, limit: i64, taken: i64, needed: i64, start: Timestamp) -> Error {
+pub(crate) fn refusal(charge: &Charge, limit: i64, taken: i64, needed: i64, start: Timestamp) -> Error {
     let show = |amount: i64| match charge.account.measure {
         Measure::Money => Money::from_nanos(amount).to_string(),
         Measure::Tokens => format!("{amount} tokens"),

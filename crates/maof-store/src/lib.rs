@@ -1,7 +1,7 @@
-//! Remembers: runs and their journals, the ledger, the audit trail, in memory and in SQLite; answers that are given again,
-//! in memory.
+//! Remembers: runs and their journals, the ledger, the audit trail, in memory and in SQLite; the ledger that several
+//! processes share, in PostgreSQL; answers that are given again, in memory.
 //!
-//! One contract suite a port (in `maof-testkit`) runs on both, so that what holds of one holds of the other.
+//! One contract suite a port (in `maof-testkit`) runs on all, so that what holds of one holds of the others.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -18,6 +18,8 @@ mod cache;
 mod config;
 mod fair;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod sqlite;
 
 pub use cache::MemoryCache;

@@ -1,4 +1,4 @@
-//! For tests: fake clock, scripted upstream and endpoint, contract suites, wire fixtures.
+//! For tests: fake clock, scripted upstream and endpoint, contract suites, wire fixtures, real services.
 //!
 //! A dev-dependency only. Nothing here is fit for production: it panics where a test should fail.
 #![allow(
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod contract;
 pub mod endpoint;
 pub mod ids;
+pub mod services;
 pub mod upstream;
 pub mod wire;
 

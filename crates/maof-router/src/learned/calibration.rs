@@ -89,7 +89,7 @@ impl Calibration {
         steps.get(at).map(|step| step.threshold)
     }
 
-    /// The step with the fewest strong calls that keeps this part of the strong arm's quality, by [`MARGIN`]
+    /// The step with the fewest strong calls that keeps this part of the strong arm's quality, by 1.64
     /// standard errors to be sure. The last, all strong, where none does; none without a table.
     pub fn at_quality(steps: &[Step], floor: f32) -> Option<&Step> {
         let kept = steps.iter().find(|step| step.quality - MARGIN * step.error >= floor);
@@ -111,7 +111,7 @@ impl Calibration {
         Some(steps.windows(2).map(area).sum::<f32>() / STEPS as f32)
     }
 
-    /// The cheapest tradeoff that keeps this part of the best single arm's quality, by [`MARGIN`] standard errors to
+    /// The cheapest tradeoff that keeps this part of the best single arm's quality, by 1.64 standard errors to
     /// be sure; none where no tradeoff does.
     pub fn tradeoff(&self, floor: f32) -> Option<&Tradeoff> {
         let kept = self.tradeoffs.iter().filter(|at| at.quality - MARGIN * at.error >= floor);

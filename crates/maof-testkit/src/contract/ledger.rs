@@ -10,7 +10,7 @@ use maof_core::{
 
 type Store = Arc<dyn Ledger>;
 
-const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -20,11 +20,11 @@ fn account(text: &str, measure: Measure) -> Account {
     Account { tenant: name("t"), name: name(text), measure, window: Window::Day }
 }
 
-fn charge(text: &str, amount: i64, limit: i64) -> Charge {
+pub(super) fn charge(text: &str, amount: i64, limit: i64) -> Charge {
     Charge { account: account(text, Measure::Money), amount, limit: Some(limit) }
 }
 
-fn attempt(number: u128, cost: i64) -> Attempt {
+pub(super) fn attempt(number: u128, cost: i64) -> Attempt {
     Attempt {
         id: AttemptId::from_uuid(uuid::Uuid::from_u128(number)),
         call: CallId::from_uuid(uuid::Uuid::from_u128(number)),
@@ -44,7 +44,7 @@ fn attempt(number: u128, cost: i64) -> Attempt {
     }
 }
 
-async fn balance(store: &Store, text: &str, measure: Measure) -> (i64, i64) {
+pub(super) async fn balance(store: &Store, text: &str, measure: Measure) -> (i64, i64) {
     let Balance { spent, held } = store.balance(&account(text, measure), NOW).await.unwrap();
     (spent, held)
 }
@@ -104,6 +104,33 @@ pub async fn two_hundred_callers_never_overspend(store: Store) {
     }
     assert_eq!(balance(&store, "a", Measure::Money).await, (7 * admitted, 0));
     assert!(7 * admitted <= 500 && admitted >= 500 / 7, "{admitted} were admitted");
+}
+
+/// M01: what is decided together is decided one by one.
+pub async fn holds_that_come_together_do_not_overspend(store: Store) {
+    let keys: Vec<Arc<str>> = (0..40).map(|number| number.to_string().into()).collect();
+    let charges = [charge("a", 7, 100), charge("b", 7, 1_000)];
+    let mut holds: Vec<_> = keys.iter().map(|key| store.hold(key, &charges, NOW)).collect();
+    let mut held = 0;
+    // All of them are on their way before the first is waited for.
+    std::future::poll_fn(|cx| {
+        holds.retain_mut(|hold| match hold.as_mut().poll(cx) {
+            std::task::Poll::Ready(done) => {
+                held += i64::from(done.is_ok());
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        std::task::Poll::Ready(())
+    })
+    .await;
+    for hold in holds {
+        held += i64::from(hold.await.is_ok());
+    }
+    assert_eq!(held, 100 / 7);
+    for account in ["a", "b"] {
+        assert_eq!(balance(&store, account, Measure::Money).await, (0, 7 * held), "{account}");
+    }
 }
 
 /// What a provider bills is in the ledger, once.
@@ -221,4 +248,32 @@ pub async fn an_agents_account_pays_for_its_own_attempts_only(store: Store) {
     assert_eq!(balance(&store, "tenant", Measure::Money).await, (5, 5));
     store.close(&key);
     assert_eq!(balance(&store, "agent:first", Measure::Money).await, (1, 0));
+}
+
+/// A call that is budgeted twice on one account holds once.
+pub async fn one_account_under_two_limits_holds_once_within_both(store: Store) {
+    let both = |first, second| [charge("a", 4, first), charge("a", 6, second)];
+    for _ in 0..2 {
+        store.hold(&"k".into(), &both(10, 8), NOW).await.unwrap();
+        assert_eq!(balance(&store, "a", Measure::Money).await, (0, 6));
+    }
+    assert!(store.hold(&"l".into(), &both(12, 11), NOW).await.is_err());
+    store.hold(&"l".into(), &both(12, 12), NOW).await.unwrap();
+}
+
+/// A caller that goes away while its hold is on its way gives it back by its guard's `close`.
+pub async fn a_hold_that_nobody_waits_for_leaves_nothing(store: Store) {
+    for number in 0..20 {
+        let (key, charges) = (Arc::from(number.to_string()), [charge("a", 5, 1_000)]);
+        let mut held = store.hold(&key, &charges, NOW);
+        // Polled once: it is on its way.
+        std::future::poll_fn(|cx| {
+            let _ = held.as_mut().poll(cx);
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(held);
+        store.close(&key);
+    }
+    assert_eq!(balance(&store, "a", Measure::Money).await, (0, 0));
 }

@@ -4,13 +4,33 @@
 //! maof_testkit::journal_contract!(async { (Arc::new(MemoryStore::default()) as Arc<dyn Journal>, ()) });
 //! ```
 //!
-//! The expression gives a fresh store, and whatever must live as long as it (a temporary folder).
+//! The expression gives a fresh store, and whatever must live as long as it (a temporary folder); or an `Option` of
+//! them, none where the store needs a service that is not there.
 
 pub mod audit;
 pub mod cache;
 pub mod journal;
 pub mod ledger;
+pub mod shared_ledger;
 pub mod snapshots;
+
+/// A store that is to be tested, and what must live as long as it.
+pub trait Made<S, K> {
+    /// None where it cannot be tested here.
+    fn made(self) -> Option<(S, K)>;
+}
+
+impl<S, K> Made<S, K> for (S, K) {
+    fn made(self) -> Option<(S, K)> {
+        Some(self)
+    }
+}
+
+impl<S, K> Made<S, K> for Option<(S, K)> {
+    fn made(self) -> Option<(S, K)> {
+        self
+    }
+}
 
 /// One test for each case of the suite named, over what the expression makes.
 #[macro_export]
@@ -19,7 +39,7 @@ macro_rules! contract {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $case() {
-                let (store, _keep) = $make.await;
+                let Some((store, _keep)) = $crate::contract::Made::made($make.await) else { return };
                 $crate::contract::$suite::$case(store).await;
             }
         )+
@@ -73,6 +93,7 @@ macro_rules! ledger_contract {
                 a_hold_is_raised_charged_and_given_back,
                 a_refusal_changes_nothing_and_says_why,
                 two_hundred_callers_never_overspend,
+                holds_that_come_together_do_not_overspend,
                 attempts_are_written_once_and_read_by_their_tenant,
                 a_key_may_be_held_again_after_it_was_closed,
                 what_exceeds_the_hold_is_spent_all_the_same,
@@ -81,6 +102,25 @@ macro_rules! ledger_contract {
                 tenants_share_no_account_and_counting_has_no_limit,
                 vast_usage_does_not_stop_the_ledger,
                 an_agents_account_pays_for_its_own_attempts_only,
+                one_account_under_two_limits_holds_once_within_both,
+                a_hold_that_nobody_waits_for_leaves_nothing,
+            ]
+        );
+    };
+}
+
+/// The suite of a ledger that several processes share: the expression gives two handles, as two processes have them.
+#[macro_export]
+macro_rules! shared_ledger_contract {
+    ($make:expr) => {
+        $crate::contract!(
+            shared_ledger,
+            $make,
+            [
+                two_hundred_callers_of_two_nodes_never_overspend,
+                one_of_two_that_ask_at_once_gets_the_last,
+                what_one_node_holds_and_spends_the_other_does_not_have,
+                a_key_means_another_hold_on_another_node,
             ]
         );
     };

@@ -1,0 +1,143 @@
+//! Applies batches: one call of one SQL function each.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use maof_core::{Error, Origin};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::batch::{Batch, Refused};
+use super::queue::{Entry, Hold, log};
+
+/// How long the database may take for one thing, before its connection is given up.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The connection that writes; made anew where the last one failed.
+#[derive(Debug)]
+pub(super) struct Link {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+}
+
+impl Link {
+    pub(super) fn new(options: PgConnectOptions, connection: PgConnection) -> Link {
+        Link { options, connection: Some(connection) }
+    }
+
+    /// Asks the database something. After an error that is not a statement's own, the connection is given up: what it
+    /// would answer next is not known.
+    pub(super) async fn ask<T, F>(&mut self, what: F) -> sqlx::Result<T>
+    where
+        F: AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+    {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => within(self.options.connect()).await?,
+        };
+        let answer = within(what(&mut connection)).await;
+        if matches!(answer, Ok(_) | Err(sqlx::Error::Database(_))) {
+            self.connection = Some(connection);
+        }
+        answer
+    }
+
+    /// Says good-bye.
+    pub(super) async fn close(mut self) {
+        if let Some(connection) = self.connection.take() {
+            let _ = within(connection.close()).await;
+        }
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(LONGEST, asked).await.map_err(late)?
+}
+
+/// Applies a batch, and tells who waits. Gives back what could not be applied now, with the error.
+pub(super) async fn apply(
+    link: &mut Link,
+    me: i64,
+    entries: Vec<Entry>,
+) -> Result<(), (Vec<Entry>, sqlx::Error)> {
+    match send(link, me, &entries).await {
+        Ok(refused) => {
+            tell(entries, &refused);
+            Ok(())
+        }
+        Err(error) if !is_of_a_row(&error) => Err((entries, error)),
+        Err(error) if entries.len() <= 1 => {
+            entries.into_iter().for_each(|entry| give_up(entry, &error));
+            Ok(())
+        }
+        // One of them will never be taken. The others must not wait for it.
+        Err(_) => {
+            let mut rest = entries.into_iter();
+            while let Some(entry) = rest.next() {
+                if let Err((mut entry, error)) = Box::pin(apply(link, me, vec![entry])).await {
+                    entry.extend(rest);
+                    return Err((entry, error));
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn send(link: &mut Link, me: i64, entries: &[Entry]) -> sqlx::Result<Vec<Refused>> {
+    let batch = Batch::of(entries);
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let json = batch.json().map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+    link.ask(async |connection| {
+        let apply = "SELECT hold, charge, taken, needed, start FROM ledger_apply($1, $2::TEXT::JSONB)";
+        sqlx::query_as(apply).bind(me).bind(&json).fetch_all(connection).await
+    })
+    .await
+}
+
+fn tell(entries: Vec<Entry>, refused: &[Refused]) {
+    let mut refused: HashMap<usize, Error> =
+        refused.iter().filter_map(|refused| refused.explained(&entries)).collect();
+    for (place, entry) in entries.into_iter().enumerate() {
+        if let Entry::Hold(Hold { tell, .. }) | Entry::Written(tell) = entry {
+            // Who no longer waits gives back what it holds by its own end.
+            let _ = tell.send(refused.remove(&place).map_or(Ok(()), Err));
+        }
+    }
+}
+
+/// Whether a row is at fault, and not the database: data exceptions, broken constraints, and what is too large.
+/// Classes of <https://www.postgresql.org/docs/15/errcodes-appendix.html>.
+fn is_of_a_row(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+        }
+        sqlx::Error::Encode(_) => true,
+        _ => false,
+    }
+}
+
+fn give_up(entry: Entry, error: &sqlx::Error) {
+    tracing::error!(%error, "the ledger's database refuses a row");
+    match entry {
+        Entry::Attempt(_, attempt) => log(&attempt),
+        Entry::Hold(Hold { tell, .. }) | Entry::Written(tell) => {
+            let why = "the ledger's database refuses the hold; see the log";
+            let _ = tell.send(Err(Error::internal(why).origin_is(Origin::Store)));
+        }
+        Entry::Close(_) => {}
+    }
+}
+
+/// The error of a database that does not do what it should.
+pub(super) fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::unavailable("the ledger's database cannot be reached; see the log")
+        .origin_is(Origin::Store)
+        .retry_is(maof_core::Retry::Here)
+        .because(error)
+}

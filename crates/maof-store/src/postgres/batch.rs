@@ -1,0 +1,165 @@
+//! A batch as the SQL function takes it.
+
+use std::sync::Arc;
+
+use maof_core::{Attempt, Charge, Timestamp, Usage};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::queue::{Entry, Hold};
+
+/// What one transaction applies.
+#[derive(Serialize)]
+pub(super) struct Batch<'a> {
+    attempts: Vec<Used<'a>>,
+    closes: Vec<&'a str>,
+    charges: Vec<Wanted<'a>>,
+}
+
+/// A row of the table `attempt`, and what of it counts.
+#[derive(Serialize)]
+struct Used<'a> {
+    key: &'a str,
+    place: usize,
+    tokens: i64,
+    tenant: &'a str,
+    id: Uuid,
+    call: Uuid,
+    user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a str>,
+    agent: &'a str,
+    endpoint: &'a str,
+    model: &'a str,
+    began: i64,
+    micros: i64,
+    usage: &'a Usage,
+    cost: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a maof_core::Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+}
+
+/// A charge of a hold.
+#[derive(Serialize)]
+struct Wanted<'a> {
+    /// The hold, by its place in the batch.
+    hold: usize,
+    charge: usize,
+    key: &'a str,
+    tenant: &'a str,
+    name: &'a str,
+    measure: &'a str,
+    period: &'a str,
+    start: i64,
+    amount: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lim: Option<i64>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn of(entries: &'a [Entry]) -> Batch<'a> {
+        let mut batch = Batch { attempts: Vec::new(), closes: Vec::new(), charges: Vec::new() };
+        for (place, entry) in entries.iter().enumerate() {
+            match entry {
+                Entry::Attempt(key, attempt) => batch.attempts.push(used(key, place, attempt)),
+                Entry::Close(key) => batch.closes.push(key),
+                Entry::Hold(hold) => batch.charges.extend(wanted(place, hold)),
+                Entry::Written(_) => {}
+            }
+        }
+        batch
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.attempts.is_empty() && self.closes.is_empty() && self.charges.is_empty()
+    }
+
+    /// As JSON. The database's text has no NUL: one in what an upstream said is replaced.
+    pub(super) fn json(&self) -> maof_core::Result<String> {
+        let json = serde_json::to_string(self)
+            .map_err(|e| maof_core::Error::internal("a batch could not be written as JSON").because(e))?;
+        Ok(match json.contains("\\u0000") {
+            true => json.replace("\\u0000", "\\ufffd"),
+            false => json,
+        })
+    }
+}
+
+fn used<'a>(key: &'a Arc<str>, place: usize, row: &'a Attempt) -> Used<'a> {
+    Used {
+        key,
+        place,
+        tokens: i64::try_from(row.usage.total_tokens()).unwrap_or(i64::MAX),
+        tenant: row.tenant.as_str(),
+        id: row.id.uuid(),
+        call: row.call.uuid(),
+        user: row.user.as_str(),
+        run: row.run.map(maof_core::RunId::uuid),
+        step: row.step.as_deref(),
+        agent: row.agent.as_str(),
+        endpoint: row.endpoint.as_str(),
+        model: &row.model,
+        began: row.began.micros(),
+        micros: i64::try_from(row.micros).unwrap_or(i64::MAX),
+        usage: &row.usage,
+        cost: row.cost.nanos(),
+        failure: row.failure.as_ref(),
+        purpose: (!row.purpose.is_answer()).then_some(row.purpose.as_str()),
+    }
+}
+
+fn wanted(place: usize, hold: &Hold) -> impl Iterator<Item = Wanted<'_>> {
+    hold.charges.iter().enumerate().map(move |(number, charge)| Wanted {
+        hold: place,
+        charge: number,
+        key: &hold.key,
+        tenant: charge.account.tenant.as_str(),
+        name: charge.account.name.as_str(),
+        measure: charge.account.measure.as_str(),
+        period: charge.account.window.as_str(),
+        start: charge.account.window.start(hold.now).micros(),
+        amount: charge.amount.max(0),
+        lim: charge.limit,
+    })
+}
+
+/// Each account once: one that comes twice, with two limits, holds the larger amount within both.
+pub(super) fn once(charges: &[Charge]) -> Vec<Charge> {
+    let mut once: Vec<Charge> = Vec::with_capacity(charges.len());
+    for charge in charges {
+        match once.iter_mut().find(|other| other.account == charge.account) {
+            Some(other) => {
+                other.amount = other.amount.max(charge.amount);
+                other.limit = other.limit.into_iter().chain(charge.limit).min();
+            }
+            None => once.push(charge.clone()),
+        }
+    }
+    once
+}
+
+/// Why the database refused a hold.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Refused {
+    hold: i32,
+    charge: i32,
+    taken: i64,
+    needed: i64,
+    start: i64,
+}
+
+impl Refused {
+    /// The place of the hold in its batch, and the error it ends with.
+    pub(super) fn explained(&self, entries: &[Entry]) -> Option<(usize, maof_core::Error)> {
+        let place = usize::try_from(self.hold).ok()?;
+        let Entry::Hold(hold) = entries.get(place)? else { return None };
+        let charge = hold.charges.get(usize::try_from(self.charge).ok()?)?;
+        let start = Timestamp::from_micros(self.start);
+        let limit = charge.limit.unwrap_or(i64::MAX);
+        Some((place, crate::accounts::refusal(charge, limit, self.taken, self.needed, start)))
+    }
+}

@@ -1,0 +1,111 @@
+//! The ledger's port: what is sent, and what is read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
+
+use super::apply::away;
+use super::attempts::{AttemptRow, OF_RUN, OF_TENANT};
+use super::queue::Queue;
+use super::{batch, keep};
+
+/// A ledger that several processes share. Cheap to clone; when the last clone goes, what was sent is still written.
+#[derive(Clone)]
+pub struct PostgresLedger {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) node: Name,
+    pub(super) me: i64,
+    pub(super) patience: u32,
+    pub(super) reads: sqlx::PgPool,
+    pub(super) queue: Arc<Queue>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.end();
+    }
+}
+
+impl PostgresLedger {
+    pub(super) fn new(inner: Inner) -> Self {
+        PostgresLedger { inner: Arc::new(inner) }
+    }
+
+    /// Ends nodes that gave no sign of life for `node_timeout_seconds`: what they held counts as spent, is logged, and
+    /// written to the table `lost_hold`. Gives how many holds on how many accounts these were. The ledger's own task does
+    /// this all the time.
+    ///
+    /// # Errors
+    /// `unavailable` when the database cannot be reached.
+    pub async fn resolve_dead(&self) -> Result<usize> {
+        let Inner { me, patience, reads, .. } = &*self.inner;
+        let mut connection = reads.acquire().await.map_err(away)?;
+        keep::end_dead(&mut connection, *me, f64::from(*patience)).await.map_err(away)
+    }
+
+    /// Whoever reads finds what this node sent before.
+    async fn written(&self) -> Result<()> {
+        self.inner.queue.written()?.await.map_err(away)?
+    }
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
+        if charges.is_empty() {
+            return Ok(());
+        }
+        let told = self.inner.queue.hold(key, batch::once(charges), now)?;
+        told.await.map_err(away)?
+    }
+
+    fn charge(&self, key: &Arc<str>, attempt: Attempt) {
+        self.inner.queue.attempt(key, attempt);
+    }
+
+    fn close(&self, key: &Arc<str>) {
+        self.inner.queue.close(key);
+    }
+
+    async fn balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
+        self.written().await?;
+        let Account { tenant, name, measure, window } = account;
+        let read = "SELECT spent, held FROM account \
+                    WHERE tenant = $1 AND name = $2 AND measure = $3 AND period = $4 AND start = $5";
+        let row: Option<(i64, i64)> = sqlx::query_as(read)
+            .bind(tenant.as_str())
+            .bind(name.as_str())
+            .bind(measure.as_str())
+            .bind(window.as_str())
+            .bind(window.start(now).micros())
+            .fetch_optional(&self.inner.reads)
+            .await
+            .map_err(away)?;
+        Ok(row.map(|(spent, held)| Balance { spent, held }).unwrap_or_default())
+    }
+
+    async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {
+        self.written().await?;
+        let asked: sqlx::query::QueryAs<'_, _, AttemptRow, _> = match run {
+            Some(run) => sqlx::query_as(OF_RUN).bind(tenant.as_str()).bind(i64::from(limit)).bind(run.uuid()),
+            None => sqlx::query_as(OF_TENANT).bind(tenant.as_str()).bind(i64::from(limit)),
+        };
+        let rows = asked.fetch_all(&self.inner.reads).await.map_err(away)?;
+        rows.into_iter().map(AttemptRow::into_attempt).collect()
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.written().await
+    }
+}
+
+impl fmt::Debug for PostgresLedger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresLedger").field("node", &self.inner.node).finish_non_exhaustive()
+    }
+}
