@@ -159,7 +159,7 @@ impl Shared {
         let charges = self.limits.charges(&call.principal, Some(agent), &worst)?;
         match charges.is_empty() {
             true => Ok(()),
-            false => self.ledger.hold(key, &charges, terms.now).await,
+            false => self.ledger.hold(key, &charges, self.limits.mode(call), terms.now).await.map(drop),
         }
     }
 

@@ -115,7 +115,7 @@ impl Shared {
         if charges.is_empty() {
             return Ok(None);
         }
-        self.ledger.hold(key, &charges, self.clock.now()).await?;
+        self.ledger.hold(key, &charges, self.limits.mode(call), self.clock.now()).await?;
         Ok(Some(worst))
     }
 

@@ -26,7 +26,7 @@
 //!   the process died are lost, and less is spent than was billed; [`maof_core::Ledger::flush`] waits for them.
 //!
 //! ```
-//! # use maof_budget::{BudgetConfig, Limits, TariffConfig};
+//! # use maof_budget::{BudgetConfig, Holds, Limits, TariffConfig};
 //! let budget: BudgetConfig = serde_json::from_str(r#"{"account": "tenant", "limit_usd": "2.50", "window": "day"}"#)?;
 //! let limits = Limits::new(&[budget])?;
 //! let price: TariffConfig = serde_json::from_str(r#"{"input": 0.15, "output": 0.60}"#)?;
@@ -44,6 +44,6 @@ pub mod tokens;
 mod worst;
 
 pub use context::prudent;
-pub use limits::{BudgetConfig, Limits};
+pub use limits::{BudgetConfig, Holds, Limits};
 pub use price::{Catalogue, Dollars, PriceConfig, Prices, RateConfig, TariffConfig};
 pub use worst::{Quote, Terms, Worst, counted_cost, worst_cost};

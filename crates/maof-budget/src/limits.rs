@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use maof_core::{Account, Charge, Error, Measure, Name, Principal, Result, Window};
+use maof_core::{Account, Call, Charge, Error, HoldMode, Measure, Name, Principal, Result, Window};
 use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -110,9 +110,24 @@ impl BudgetConfig {
     }
 }
 
+/// What has to be written down before a call goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// `strict` for calls of runs, `batched` for all others.
+    #[default]
+    Auto,
+    /// Its hold: each call waits for a commit. What a process holds when it dies counts as spent, to the call.
+    Strict,
+    /// A part of each account, for many calls: they seldom wait. What a process has left of it when it dies counts as
+    /// spent: a thirty-second of what was left of the account, at most.
+    Batched,
+}
+
 /// Every budget, resolved.
 #[derive(Debug, Default)]
 pub struct Limits {
+    holds: Holds,
     limits: Vec<Limit>,
     known: RwLock<Known>,
 }
@@ -162,7 +177,23 @@ impl Limits {
                 most,
             }));
         }
-        Ok(Limits { limits, known: RwLock::default() })
+        Ok(Limits { holds: Holds::default(), limits, known: RwLock::default() })
+    }
+
+    /// Holds as said. Default: [`Holds::Auto`].
+    #[must_use]
+    pub fn holding(self, holds: Holds) -> Limits {
+        Limits { holds, ..self }
+    }
+
+    /// How a call's holds are written down.
+    pub(crate) fn mode(&self, call: &Call) -> HoldMode {
+        match self.holds {
+            Holds::Strict => HoldMode::Strict,
+            Holds::Batched => HoldMode::Batched,
+            Holds::Auto if call.provenance.run.is_some() => HoldMode::Strict,
+            Holds::Auto => HoldMode::Batched,
+        }
     }
 
     /// What a call of this principal that may use `worst` holds, on the caller's accounts and, where the agent

@@ -7,8 +7,8 @@ use std::task::{Context as Cx, Poll as P, Waker};
 use std::time::{Duration, Instant};
 
 use maof_core::{
-    Account, Balance, Body, CallId, Charge, ChatAnswer, ChatRequest, Delta, Event, Finish, Operation,
-    Principal, Response, RunId, Silent, Target, Tariff, Unit,
+    Account, Balance, Body, CallId, Charge, ChatAnswer, ChatRequest, Delta, Event, Finish, HoldMode,
+    Operation, Principal, Response, RunId, Silent, Standing, Target, Tariff, Unit,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -32,13 +32,14 @@ struct Lines {
     /// How often a hold is pending before it is made.
     slow: u32,
     holds: u32,
+    modes: Vec<HoldMode>,
     rows: Vec<Attempt>,
     closed: u32,
 }
 
 #[async_trait::async_trait]
 impl Ledger for Book {
-    async fn hold(&self, _: &Arc<str>, charges: &[Charge], _: Timestamp) -> Result<()> {
+    async fn hold(&self, _: &Arc<str>, charges: &[Charge], mode: HoldMode, _: Timestamp) -> Result<Standing> {
         let slow = self.0.lock().slow;
         for _ in 0..slow {
             tokio::task::yield_now().await;
@@ -50,7 +51,8 @@ impl Ledger for Book {
             return Err(Error::budget_exceeded("too dear").param("agent:a"));
         }
         lines.held = lines.held.max(most);
-        Ok(())
+        lines.modes.push(mode);
+        Ok(charges.iter().map(|charge| Balance { spent: 0, held: charge.amount }).collect())
     }
     fn charge(&self, _: &Arc<str>, attempt: Attempt) {
         self.0.lock().rows.push(attempt);

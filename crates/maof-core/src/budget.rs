@@ -137,6 +137,33 @@ pub struct Charge {
     pub limit: Option<i64>,
 }
 
+/// What has to be written down before a hold is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldMode {
+    /// The hold itself: who holds waits for one commit. If the process dies, what it holds counts as spent, and is
+    /// reported by its key.
+    #[default]
+    Strict,
+    /// A part of each account, beforehand and for many holds: who holds seldom waits. If the process dies, what is left of
+    /// that part counts as spent.
+    Batched,
+}
+
+impl HoldMode {
+    /// The mode's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Batched => "batched",
+        }
+    }
+}
+
+/// What the accounts of a hold have once it holds: one for each of its charges, in their order. Of accounts that other
+/// processes share it may be as old as the last word from them.
+pub type Standing = Vec<Balance>;
+
 /// What an account has in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
@@ -191,12 +218,18 @@ pub struct Attempt {
 #[async_trait]
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// Makes the hold called `key` hold at least these amounts, all or none. `now` fixes the windows of
-    /// accounts that the hold does not have yet.
+    /// accounts that the hold does not have yet; the hold's first `mode` is its mode until it is closed.
     ///
     /// # Errors
     /// `budget_exceeded` naming the account, its limit, what is left and when it resets; `unavailable`
     /// when the ledger cannot be reached.
-    async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()>;
+    async fn hold(
+        &self,
+        key: &Arc<str>,
+        charges: &[Charge],
+        mode: HoldMode,
+        now: Timestamp,
+    ) -> Result<Standing>;
 
     /// Writes an attempt down, and moves what it used from held to spent on the accounts that the hold
     /// called `key` has: what it cost on those of money, its tokens, its one request. An account named

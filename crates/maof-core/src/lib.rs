@@ -34,7 +34,7 @@ pub mod usage;
 pub mod waits;
 
 pub use aggregate::{Aggregate, Answered, Verdict};
-pub use budget::{Account, Attempt, Balance, Charge, Ledger, Measure, Window};
+pub use budget::{Account, Attempt, Balance, Charge, HoldMode, Ledger, Measure, Standing, Window};
 pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
 pub use call::{Body, Call, Chosen, Held, Operation, Provenance, Purpose, Target, Wire};
 pub use chat::{

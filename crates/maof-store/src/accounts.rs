@@ -1,22 +1,79 @@
 //! The account machine: holds, charges and balances. Pure; both stores keep one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use maof_core::{Account, Attempt, AttemptId, Balance, Charge, Error, Measure, Money, Result, Timestamp};
+use maof_core::{
+    Account, Attempt, AttemptId, Balance, Charge, Error, HoldMode, Measure, Money, Result, Standing,
+    Timestamp,
+};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 mod closed;
+mod promise;
 mod windows;
 
 use closed::Closed;
-use windows::Windows;
+use promise::Wait;
+use windows::{Entry, Windows};
 pub(crate) use windows::{HashMap, Number, Window};
 
-/// What is spent now in the windows that an attempt counted in.
-pub(crate) type Spent = SmallVec<[(Number, Arc<Window>, i64); 4]>;
+/// Of the unused part of an account, what is promised beyond need.
+pub(crate) const SPARE: i64 = 32;
+/// The same of an account without a limit, as a multiple of what is needed.
+const SPARE_UNLIMITED: i64 = 64;
+
+/// A window as it is to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) number: Number,
+    pub(crate) window: Arc<Window>,
+    pub(crate) spent: i64,
+    /// What batched holds may spend beyond that.
+    pub(crate) promised: i64,
+    /// What was moved from held to spent just now.
+    pub(crate) moved: i64,
+}
+
+/// The windows that an attempt counted in.
+pub(crate) type Spent = SmallVec<[Written; 4]>;
+
+/// What a hold has come to.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) standing: Standing,
+    /// Of its charges.
+    pub(crate) windows: SmallVec<[Number; 4]>,
+    /// Whether something has to be written for it.
+    pub(crate) written: bool,
+    /// Promises that have to be written before it is sure.
+    pub(crate) waits: SmallVec<[(Number, i128); 4]>,
+}
+
+/// A window whose promise does not cover a hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Lacking {
+    pub(crate) number: Number,
+    pub(crate) window: Arc<Window>,
+    /// What batched holds have with it.
+    pub(crate) needed: i64,
+    /// What has to be granted for that.
+    pub(crate) up_to: i128,
+    pub(crate) limit: Option<i64>,
+}
+
+/// What a hold has in a window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldLine {
+    pub(crate) account: Account,
+    pub(crate) start: Timestamp,
+    pub(crate) held: i64,
+}
 
 #[derive(Debug, Default)]
 struct Hold {
+    mode: HoldMode,
     lines: SmallVec<[Line; 4]>,
     /// The attempts that it was charged for: one or two, mostly.
     charged: SmallVec<[AttemptId; 2]>,
@@ -47,8 +104,8 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     /// What was spent before this process began.
-    pub(crate) fn load(&mut self, (account, start): Window, spent: i64) -> Number {
-        let number = self.windows.number(&account, start);
+    pub(crate) fn load(&mut self, (account, start): &Window, spent: i64) -> Number {
+        let number = self.windows.number(account, *start);
         if let Some(entry) = self.windows.get_mut(number) {
             entry.balance = Balance { spent, held: 0 };
         }
@@ -57,29 +114,132 @@ impl Accounts {
 
     /// Makes `key` hold at least these amounts, all or none.
     ///
+    /// Gives what it came to, and windows that promise more than they did, to be written.
+    ///
     /// A key that was closed begins anew, in the windows of `now`: a step that is asked again tomorrow is
     /// tomorrow's spending. The attempts that it was charged for are remembered.
-    pub(crate) fn hold(&mut self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
+    pub(crate) fn hold(
+        &mut self,
+        key: &Arc<str>,
+        charges: &[Charge],
+        mode: HoldMode,
+        now: Timestamp,
+    ) -> Result<(Held, Spent)> {
         self.windows.sweep(now);
         let raises = self.raises(key, charges, now)?;
         let hold = match self.holds.get_mut(key) {
             Some(hold) => hold,
             None => self.holds.entry(Arc::clone(key)).or_insert(Hold {
+                mode,
                 lines: SmallVec::new(),
                 charged: self.closed.take(key).map(|closed| closed.charged).unwrap_or_default(),
             }),
         };
+        let (mut held, mut promised) = (Held::default(), Spent::new());
         for Raise { charge, start, window, by } in raises {
-            let window = window.unwrap_or_else(|| self.windows.number(&charge.account, start));
-            if let Some(entry) = self.windows.get_mut(window) {
-                entry.balance.held = entry.balance.held.saturating_add(by);
-            }
-            match hold.lines.iter_mut().find(|line| line.window == window) {
+            let number = window.unwrap_or_else(|| self.windows.number(&charge.account, start));
+            let Some(entry) = self.windows.get_mut(number) else { continue };
+            entry.balance.held = entry.balance.held.saturating_add(by);
+            match hold.lines.iter_mut().find(|line| line.window == number) {
                 Some(line) => line.held = line.held.saturating_add(by),
-                None => hold.lines.push(Line { window, held: by }),
+                None => hold.lines.push(Line { window: number, held: by }),
+            }
+            held.standing.push(entry.balance);
+            held.windows.push(number);
+            if by <= 0 {
+                continue;
+            }
+            let wait = match hold.mode {
+                HoldMode::Batched => entry.promise.raise(by, spare(charge, entry.balance, by)),
+                HoldMode::Strict => {
+                    held.written = true;
+                    continue;
+                }
+            };
+            match wait {
+                Wait::None => {}
+                Wait::Commit(up_to) => held.waits.push((number, up_to)),
+                Wait::Write(up_to) => {
+                    held.written = true;
+                    held.waits.push((number, up_to));
+                    promised.push(entry.written(number));
+                }
             }
         }
-        Ok(())
+        Ok((held, promised))
+    }
+
+    /// Windows whose promise does not cover what batched charges would hold.
+    ///
+    /// # Errors
+    /// As [`Accounts::hold`].
+    pub(crate) fn lacking(
+        &mut self,
+        key: &Arc<str>,
+        charges: &[Charge],
+        now: Timestamp,
+    ) -> Result<SmallVec<[Lacking; 4]>> {
+        let raises = self.raises(key, charges, now)?;
+        let mut lacking: SmallVec<[Lacking; 4]> = SmallVec::new();
+        for Raise { charge, start, window, by } in raises {
+            let number = window.unwrap_or_else(|| self.windows.number(&charge.account, start));
+            let Some(entry) = self.windows.get(number) else { continue };
+            if let Some((needed, up_to)) = entry.promise.lacks(by) {
+                let window = Arc::clone(&entry.window);
+                lacking.push(Lacking { number, window, needed, up_to, limit: charge.limit });
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// Whether something is or was held under this key, as far as is remembered.
+    pub(crate) fn knows(&mut self, key: &str) -> bool {
+        self.holds.contains_key(key) || self.closed.get_mut(key).is_some()
+    }
+
+    /// What batched holds have of a window, and what is promised to them beyond that.
+    pub(crate) fn batched(&self, account: &Account, start: Timestamp) -> (i64, i64) {
+        let entry = self.windows.find(account, start).and_then(|number| self.windows.get(number));
+        entry.map(|entry| entry.promise.held_and_slack()).unwrap_or_default()
+    }
+
+    /// Windows of which nobody has held or asked for anything since the last time: what is promised of them is given back.
+    pub(crate) fn idle(&mut self) -> HashSet<Number> {
+        let entries = self.windows.iter_mut();
+        entries.filter_map(|(number, entry)| entry.promise.give_back_idle().then_some(number)).collect()
+    }
+
+    /// Whether a window is still known.
+    pub(crate) fn has(&self, number: Number) -> bool {
+        self.windows.get(number).is_some()
+    }
+
+    /// What was waited for is written.
+    pub(crate) fn grant(&mut self, waits: &[(Number, i128)]) {
+        for (number, up_to) in waits {
+            if let Some(entry) = self.windows.get_mut(*number) {
+                entry.promise.grant(*up_to);
+            }
+        }
+    }
+
+    /// What is held under `key`, if it is to be written as it is: a strict hold that is open.
+    pub(crate) fn strict(&self, key: &str) -> Option<Vec<HeldLine>> {
+        let hold = self.holds.get(key).filter(|hold| hold.mode == HoldMode::Strict)?;
+        let line = |line: &Line| {
+            let (account, start) = &*self.windows.get(line.window)?.window;
+            (line.held > 0).then(|| HeldLine { account: account.clone(), start: *start, held: line.held })
+        };
+        Some(hold.lines.iter().filter_map(line).collect())
+    }
+
+    /// Nobody holds anything any more: windows whose promise is more than what is held.
+    pub(crate) fn settle(&mut self) -> Vec<Written> {
+        let settled = |(number, entry): (Number, &mut Entry)| {
+            let changed = entry.promise.settle();
+            changed.then(|| entry.written(number))
+        };
+        self.windows.iter_mut().filter_map(settled).collect()
     }
 
     /// By how much each window's hold grows, if all of them may.
@@ -145,21 +305,29 @@ impl Accounts {
             line.held -= moved;
             entry.balance.held -= moved;
             entry.balance.spent = entry.balance.spent.saturating_add(used);
-            changed.push((line.window, Arc::clone(&entry.window), entry.balance.spent));
+            if hold.mode == HoldMode::Batched {
+                entry.promise.spend(moved);
+            }
+            changed.push(Written { moved, ..entry.written(line.window) });
         }
         changed
     }
 
-    /// Gives back what is still held under `key`.
-    pub(crate) fn close(&mut self, key: &Arc<str>) {
-        let Some(mut hold) = self.holds.remove(key) else { return };
+    /// Gives back what is still held under `key`. Tells how it was held; none if it was not.
+    pub(crate) fn close(&mut self, key: &Arc<str>) -> Option<HoldMode> {
+        let mut hold = self.holds.remove(key)?;
+        let mode = hold.mode;
         for line in &mut hold.lines {
             if let Some(entry) = self.windows.get_mut(line.window) {
                 entry.balance.held -= line.held;
+                if mode == HoldMode::Batched {
+                    entry.promise.give_back(line.held);
+                }
             }
             line.held = 0;
         }
         self.closed.insert(key, hold);
+        Some(mode)
     }
 
     /// What an account has in the window that holds `now`.
@@ -167,6 +335,23 @@ impl Accounts {
         let window = self.windows.find(account, account.window.start(now));
         let entry = window.and_then(|number| self.windows.get(number));
         entry.map(|entry| entry.balance).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    fn written(&self, number: Number) -> Written {
+        let (spent, promised) = (self.balance.spent, self.promise.left());
+        Written { number, window: Arc::clone(&self.window), spent, promised, moved: 0 }
+    }
+}
+
+/// How much more than is needed an account promises: a part of what is left of it, so that less is at stake the nearer
+/// the limit is.
+fn spare(charge: &Charge, balance: Balance, need: i64) -> i64 {
+    let taken = balance.spent.saturating_add(balance.held);
+    match charge.limit {
+        Some(limit) => limit.saturating_sub(taken).max(0) / SPARE,
+        None => need.saturating_mul(SPARE_UNLIMITED),
     }
 }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use maof_core::{
-    Account, Attempt, Batch, Charge, Claim, Journal as _, Ledger as _, Measure, Name, NewRun, Principal,
-    Random as _, Run, RunId, Timestamp, Window,
+    Account, Attempt, Batch, Charge, Claim, HoldMode, Journal as _, Ledger as _, Measure, Name, NewRun,
+    Principal, Random as _, Run, RunId, Timestamp, Window,
 };
 use maof_store::{Config, SqliteStore};
 use maof_testkit::SeededRandom;
@@ -70,9 +70,12 @@ fn attempt(run: RunId, fence: i64, seq: u64) -> Attempt {
 /// Commits for ever, and says on its standard output what it was told is durable.
 async fn work(store: Arc<SqliteStore>, run: Run) {
     let key: Arc<str> = run.id.to_string().into();
-    let charge = Charge { account: account(), amount: 1, limit: None };
-    store.hold(&key, &[charge], NOW).await.unwrap();
     for seq in run.seq.. {
+        // Raised before each attempt, as calls do; some wait for their commit and some do not.
+        let mode =
+            if run.id.uuid().as_u128().is_multiple_of(2) { HoldMode::Strict } else { HoldMode::Batched };
+        let charge = Charge { account: account(), amount: 1, limit: Some(10_000_000) };
+        store.hold(&key, &[charge], mode, NOW).await.unwrap();
         store.charge(&key, attempt(run.id, run.fence, seq));
         let record = Bytes::from(format!("{} {}", run.fence, seq + 1));
         let batch =
@@ -140,6 +143,14 @@ fn live_and_die(db: &Path, lines: u64) -> HashMap<RunId, (i64, u64)> {
     said
 }
 
+/// What processes held when they were killed: it counts as spent.
+fn lost(db: &Path) -> i64 {
+    let c = rusqlite::Connection::open(db).unwrap();
+    let held: i64 = c.query_row("SELECT count(*) FROM hold", (), |row| row.get(0)).unwrap();
+    assert_eq!(held, 0, "what was held is resolved");
+    c.query_row("SELECT coalesce(sum(amount), 0) FROM lost_hold", (), |row| row.get(0)).unwrap()
+}
+
 async fn check(db: &Path, said: &HashMap<RunId, (i64, u64)>, round: u64) {
     let c = rusqlite::Connection::open(db).unwrap();
     let sound: String = c.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
@@ -161,7 +172,12 @@ async fn check(db: &Path, said: &HashMap<RunId, (i64, u64)>, round: u64) {
     }
     assert_eq!(said.len() as u128, RUNS, "every run went on");
     let spent = store.balance(&account(), NOW).await.unwrap().spent;
-    assert_eq!(spent, attempts, "round {round}: the account is the sum of its attempts");
+    let lost = lost(db);
+    assert_eq!(
+        spent,
+        attempts + lost,
+        "round {round}: the account is the sum of its attempts, and of what was held"
+    );
 }
 
 #[tokio::test]

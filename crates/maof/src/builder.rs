@@ -10,6 +10,7 @@ use maof_core::{
 use maof_engine::{Engine, Parts as EngineParts, WorkflowSpec};
 use maof_providers::{CursorEndpoint, HttpEndpoint, ServiceEndpoint};
 use maof_security::{KeyEntry, Keyring};
+use maof_store::postgres::PostgresLedger;
 use maof_store::{MemoryCache, MemoryStore, SqliteStore};
 use maof_telemetry::{Fan, Health, Metrics};
 use tokio_util::sync::CancellationToken;
@@ -133,7 +134,7 @@ impl Builder {
         let agents = self.agents();
         let route = Arc::new(self.router(registry(&agents, &config, &endpoints)?, &config)?);
 
-        let stores = self.open_stores().await?;
+        let stores = self.open_stores(&tracker).await?;
         let learning = learning(&stores, &route, (&tracker, &closing)).await?;
         let endpoint_names: Vec<Name> = endpoints.iter().map(|e| e.card().name.clone()).collect();
         let agent_names: Vec<Name> = agents.iter().map(|a| a.name.clone()).collect();
@@ -148,7 +149,7 @@ impl Builder {
             said: said(&config)?,
             agents: agents.iter().map(|agent| (agent.name.clone(), agent.endpoints.clone())).collect(),
             outputs: Arc::new(outputs(&config)?),
-            limits: Arc::new(maof_budget::Limits::new(&config.budgets)?),
+            limits: Arc::new(maof_budget::Limits::new(&config.budgets)?.holding(config.ledger.holds)),
             ledger: Arc::clone(&stores.ledger),
             audit: Arc::clone(&stores.audit),
             route: Arc::clone(&route) as Arc<dyn maof_core::Route>,
@@ -258,7 +259,7 @@ impl Builder {
         configured.chain(added).collect()
     }
 
-    async fn open_stores(&self) -> Result<Stores> {
+    async fn open_stores(&self, tracker: &TaskTracker) -> Result<Stores> {
         if let Some(stores) = &self.stores {
             return Ok(stores.clone());
         }
@@ -266,8 +267,14 @@ impl Builder {
             let store = Arc::new(MemoryStore::default());
             return Ok(Stores::of(store));
         }
-        let store = Arc::new(SqliteStore::open(&self.config.store).await?);
-        Ok(Stores::of(store))
+        // First: two processes that would take each other's names do not both get the file.
+        let mut stores = Stores::of(Arc::new(SqliteStore::open(&self.config.store).await?));
+        let Config { ledger, server, .. } = &self.config;
+        if let Some(postgres) = &ledger.postgres {
+            let node = ledger.node(&server.listen)?;
+            stores.ledger = Arc::new(PostgresLedger::open(postgres, &node, tracker).await?);
+        }
+        Ok(stores)
     }
 
     /// The API keys: none unless they are wanted.

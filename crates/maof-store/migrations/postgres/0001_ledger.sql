@@ -75,11 +75,13 @@ CREATE TABLE lost_hold (
 CREATE INDEX lost_hold_node ON lost_hold (node) WHERE restored IS NULL;
 
 -- Applies what a node has gathered, in one step: first attempts, then the ends of holds, then new and higher holds, each
--- of them whole or not at all. `batch` has `attempts` (rows of `attempt` with `key`, `tokens` used, and `place` in the batch), `closes` (keys)
+-- of them whole or not at all. `batch` has `attempts` (rows of `attempt` with `tokens` used, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
+-- spent, or as much as was used), `closes` (keys)
 -- and `charges` (of holds: `hold` numbers them, `start` is the window's for an account that its key does not hold yet;
--- no account twice in a hold, no key in two holds). Gives the charges that refuse their holds.
+-- no account twice in a hold, no key in two holds). Gives what is spent and held on each charge's account after its hold; one that
+-- refuses its hold has what it `needed`.
 CREATE FUNCTION ledger_apply(me BIGINT, batch JSONB)
-RETURNS TABLE (hold INT, charge INT, taken BIGINT, needed BIGINT, start BIGINT)
+RETURNS TABLE (hold INT, charge INT, spent BIGINT, held BIGINT, needed BIGINT, start BIGINT)
 LANGUAGE plpgsql
 -- Planning anew costs more than any of these statements. Plans are kept from when the tables were small: whatever they
 -- were then, rows are found by their keys.
@@ -91,7 +93,8 @@ DECLARE
     closes   CONSTANT TEXT[] := ARRAY(SELECT jsonb_array_elements_text(batch->'closes'));
     -- Of everything in the batch.
     known    CONSTANT TEXT[] := closes || ARRAY(
-        SELECT s.key FROM jsonb_to_recordset(batch->'attempts') AS s (key TEXT)
+        SELECT k.key FROM jsonb_to_recordset(batch->'attempts') AS s (keys JSONB)
+        CROSS JOIN LATERAL jsonb_to_recordset(s.keys) AS k (key TEXT)
         UNION SELECT c.key FROM jsonb_to_recordset(batch->'charges') AS c (key TEXT));
     -- One element for each charge, in the order of holds; an account is none where its hold is refused.
     holds    INT[];
@@ -102,8 +105,12 @@ DECLARE
     grows    BIGINT[];
     limits   BIGINT[];
     places   INT[];
-    -- What is spent and held, by place: one for each account.
+    -- What is spent, and that with what is held, by place: one for each account.
+    spents   BIGINT[];
     sums     NUMERIC[];
+    -- As is told of each charge.
+    afters   NUMERIC[];
+    needs    BIGINT[];
     i        INT := 1;
     j        INT;
     fits     BOOLEAN;
@@ -144,7 +151,7 @@ BEGIN
             FROM jsonb_to_recordset(batch->'attempts') AS s (
                 tenant TEXT, id UUID, call UUID, "user" TEXT, run UUID, step TEXT, agent TEXT, endpoint TEXT,
                 model TEXT, began BIGINT, micros BIGINT, usage JSONB, cost BIGINT, failure JSONB, purpose TEXT,
-                key TEXT, tokens BIGINT, place BIGINT)
+                keys JSONB, tokens BIGINT, place BIGINT)
             ORDER BY s.tenant, s.id, s.place
         ), fresh AS (
             INSERT INTO attempt
@@ -154,20 +161,24 @@ BEGIN
             ON CONFLICT DO NOTHING
             RETURNING attempt.tenant, attempt.id
         ), used AS (
-            SELECT h.key, h.account, h.held, sum(CASE a.measure
-                WHEN 'money' THEN greatest(s.cost, 0) WHEN 'tokens' THEN s.tokens ELSE 1 END) AS amount
-            FROM sent s JOIN fresh USING (tenant, id) JOIN hold h ON h.node = me AND h.key = s.key
+            SELECT h.key, h.account, h.held, sum(u.amount) AS amount,
+                least(h.held, sum(coalesce(k.moved, u.amount))) AS moved
+            FROM sent s JOIN fresh USING (tenant, id)
+            CROSS JOIN LATERAL jsonb_to_recordset(s.keys) AS k (key TEXT, moved BIGINT)
+            JOIN hold h ON h.node = me AND h.key = k.key
             JOIN account a ON a.id = h.account
+            CROSS JOIN LATERAL (SELECT CASE a.measure
+                WHEN 'money' THEN greatest(s.cost, 0) WHEN 'tokens' THEN s.tokens ELSE 1 END) AS u (amount)
             -- The hold of an agent that was passed over is not spent by the one that stands in for it.
             WHERE NOT starts_with(a.name, 'agent:') OR substr(a.name, 7) = s.agent
             GROUP BY h.key, h.account, h.held
         ), moved AS (
-            UPDATE hold h SET held = h.held - least(h.held, u.amount)
-            FROM used u WHERE h.node = me AND h.key = u.key AND h.account = u.account AND h.held > 0
+            UPDATE hold h SET held = h.held - u.moved
+            FROM used u WHERE h.node = me AND h.key = u.key AND h.account = u.account AND u.moved > 0
         )
         UPDATE account a SET spent = least(a.spent + t.amount, most), held = greatest(a.held - t.moved, 0)
         FROM (
-            SELECT u.account, sum(u.amount) AS amount, sum(least(u.held, u.amount)) AS moved FROM used u GROUP BY 1
+            SELECT u.account, sum(u.amount) AS amount, sum(u.moved) AS moved FROM used u GROUP BY 1
         ) t WHERE a.id = t.account;
     END IF;
 
@@ -209,15 +220,17 @@ BEGIN
         ) o ON TRUE
         ORDER BY c.hold, c.charge
     ) c;
-    SELECT array_agg(a.spent::NUMERIC + a.held ORDER BY a.id) INTO sums FROM account a WHERE a.id = ANY (accounts);
+    SELECT array_agg(a.spent ORDER BY a.id), array_agg(a.spent::NUMERIC + a.held ORDER BY a.id) INTO spents, sums
+    FROM account a WHERE a.id = ANY (accounts);
 
+    needs := array_fill(NULL::BIGINT, ARRAY[cardinality(holds)]);
     WHILE i <= cardinality(holds) LOOP
         j := i;
         fits := TRUE;
         WHILE j <= cardinality(holds) AND holds[j] = holds[i] LOOP
             IF fits AND grows[j] > 0 AND sums[places[j]] + grows[j] > limits[j] THEN
                 fits := FALSE;
-                RETURN QUERY SELECT holds[j], charges[j], least(sums[places[j]], most)::BIGINT, grows[j], starts[j];
+                needs[j] := grows[j];
             END IF;
             j := j + 1;
         END LOOP;
@@ -227,9 +240,14 @@ BEGIN
             ELSE
                 accounts[i] := NULL;
             END IF;
+            afters[i] := sums[places[i]];
             i := i + 1;
         END LOOP;
     END LOOP;
+
+    RETURN QUERY
+    SELECT t.hold, t.charge, spents[t.place], least(t.after - spents[t.place], most)::BIGINT, t.needed, t.start
+    FROM unnest(holds, charges, places, afters, needs, starts) AS t (hold, charge, place, after, needed, start);
 
     DELETE FROM hold h USING (SELECT DISTINCT k.key FROM unnest(keys, accounts) AS k (key, account)
         WHERE k.account IS NOT NULL) k

@@ -41,14 +41,34 @@ CREATE TABLE journal (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE account (
+    tenant   TEXT    NOT NULL,
+    name     TEXT    NOT NULL,
+    measure  TEXT    NOT NULL,
+    period   TEXT    NOT NULL,
+    start    INTEGER NOT NULL,
+    spent    INTEGER NOT NULL,
+    promised INTEGER NOT NULL, -- what batched holds may spend beyond that; counts as spent if the process dies
+    PRIMARY KEY (tenant, name, measure, period, start)
+) STRICT, WITHOUT ROWID;
+
+-- Strict holds that are open: an array of {account, start, held}.
+CREATE TABLE hold (
+    key   TEXT NOT NULL PRIMARY KEY,
+    lines TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a process that died may have spent: it counts as spent, since nobody knows whether it was.
+CREATE TABLE lost_hold (
+    id      INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    key     TEXT, -- of a strict hold; none for what was promised to batched ones
     tenant  TEXT    NOT NULL,
     name    TEXT    NOT NULL,
     measure TEXT    NOT NULL,
     period  TEXT    NOT NULL,
     start   INTEGER NOT NULL,
-    spent   INTEGER NOT NULL,
-    PRIMARY KEY (tenant, name, measure, period, start)
-) STRICT, WITHOUT ROWID;
+    amount  INTEGER NOT NULL
+) STRICT;
 
 -- Ids begin with the time: a tenant's rows lie together, in the order in which they ended.
 CREATE TABLE attempt (

@@ -12,6 +12,9 @@ use super::closed::REMEMBERED;
 use super::windows::SWEEP_AT;
 use super::*;
 
+/// What is promised is a matter of the store's.
+const MODE: HoldMode = HoldMode::Batched;
+
 fn account(name: &str, window: Over) -> Account {
     let name = Name::new(name).unwrap();
     Account { tenant: name.clone(), name, measure: Measure::Money, window }
@@ -61,10 +64,10 @@ const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 #[test]
 fn a_hold_is_raised_not_added_and_refused_whole() {
     let mut accounts = Accounts::default();
-    accounts.hold(&key(1), &[charge("a", 6, 10)], NOW).unwrap();
-    accounts.hold(&key(1), &[charge("a", 6, 10)], NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", 6, 10)], MODE, NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", 6, 10)], MODE, NOW).unwrap();
     assert_eq!(total(&accounts, "a"), (0, 6));
-    let error = accounts.hold(&key(1), &[charge("b", 1, 10), charge("a", 11, 10)], NOW).unwrap_err();
+    let error = accounts.hold(&key(1), &[charge("b", 1, 10), charge("a", 11, 10)], MODE, NOW).unwrap_err();
     assert!(error.message().contains("a (money per total) has $0.000000004 of $0.00000001 left"), "{error}");
     assert_eq!((total(&accounts, "a"), total(&accounts, "b")), ((0, 6), (0, 0)));
 }
@@ -72,7 +75,7 @@ fn a_hold_is_raised_not_added_and_refused_whole() {
 #[test]
 fn an_attempt_counts_once_and_late_ones_count_too() {
     let mut accounts = Accounts::default();
-    accounts.hold(&key(1), &[charge("a", 6, 10)], NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", 6, 10)], MODE, NOW).unwrap();
     assert_eq!(accounts.charge(&key(1), &attempt(1, 4)).len(), 1);
     assert!(accounts.charge(&key(1), &attempt(1, 4)).is_empty());
     assert_eq!(total(&accounts, "a"), (4, 2));
@@ -82,22 +85,22 @@ fn an_attempt_counts_once_and_late_ones_count_too() {
     accounts.charge(&key(1), &attempt(2, 3));
     accounts.charge(&key(1), &attempt(2, 3));
     assert_eq!(total(&accounts, "a"), (7, 0));
-    accounts.hold(&key(1), &[charge("a", 3, 10)], NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", 3, 10)], MODE, NOW).unwrap();
     accounts.charge(&key(1), &attempt(1, 4));
     assert_eq!(total(&accounts, "a"), (7, 3), "what was charged before the hold began anew counts no more");
-    assert!(accounts.hold(&key(2), &[charge("a", 1, 10)], NOW).is_err());
+    assert!(accounts.hold(&key(2), &[charge("a", 1, 10)], MODE, NOW).is_err());
 }
 
 #[test]
 fn one_account_under_two_limits_holds_once_within_both() {
     let mut accounts = Accounts::default();
-    accounts.hold(&key(1), &[charge("a", 4, 10), charge("a", 6, 8)], NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", 4, 10), charge("a", 6, 8)], MODE, NOW).unwrap();
     assert_eq!(total(&accounts, "a"), (0, 6));
-    accounts.hold(&key(1), &[charge("a", 4, 10), charge("a", 6, 8)], NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", 4, 10), charge("a", 6, 8)], MODE, NOW).unwrap();
     assert_eq!(total(&accounts, "a"), (0, 6));
     let check = |accounts: &mut Accounts, first, second| {
         let error =
-            accounts.hold(&key(2), &[charge("a", 4, first), charge("a", 4, second)], NOW).unwrap_err();
+            accounts.hold(&key(2), &[charge("a", 4, first), charge("a", 4, second)], MODE, NOW).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
     };
     check(&mut accounts, 10, 8);
@@ -109,14 +112,14 @@ fn windows_begin_anew_and_a_hold_stays_in_its_own() {
     let mut accounts = Accounts::default();
     let later = NOW.plus(Duration::from_secs(60));
     let balance = |a: &Accounts, now| a.balance(&account("a", Over::Minute), now);
-    accounts.hold(&key(1), &[minute(8)], NOW).unwrap();
+    accounts.hold(&key(1), &[minute(8)], MODE, NOW).unwrap();
     let refused = |accounts: &mut Accounts, key: &Arc<str>, amount, now| {
-        accounts.hold(key, &[minute(amount)], now).unwrap_err().message().to_owned()
+        accounts.hold(key, &[minute(amount)], MODE, now).unwrap_err().message().to_owned()
     };
     assert!(refused(&mut accounts, &key(2), 9, NOW).contains("resets at 2023-11-14T22:14:00"));
-    accounts.hold(&key(2), &[minute(10)], later).unwrap();
+    accounts.hold(&key(2), &[minute(10)], MODE, later).unwrap();
     // A top-up of the first hold, a minute later, is an affair of its own minute.
-    accounts.hold(&key(1), &[minute(10)], later).unwrap();
+    accounts.hold(&key(1), &[minute(10)], MODE, later).unwrap();
     assert!(refused(&mut accounts, &key(1), 11, later).contains("resets at 2023-11-14T22:14:00"));
     accounts.charge(&key(1), &attempt(1, 10));
     assert_eq!((balance(&accounts, NOW).spent, balance(&accounts, later).spent), (10, 0));
@@ -127,7 +130,7 @@ fn a_key_that_is_held_again_belongs_to_the_new_window_only() {
     let mut accounts = Accounts::default();
     let later = NOW.plus(Duration::from_secs(60));
     for (number, now) in [(1, NOW), (2, later)] {
-        accounts.hold(&key(1), &[minute(5)], now).unwrap();
+        accounts.hold(&key(1), &[minute(5)], MODE, now).unwrap();
         accounts.charge(&key(1), &attempt(number, 5));
         accounts.close(&key(1));
     }
@@ -139,12 +142,12 @@ fn a_key_that_is_held_again_belongs_to_the_new_window_only() {
 #[test]
 fn what_is_vast_stays_at_the_end_of_the_range() {
     let mut accounts = Accounts::default();
-    accounts.hold(&key(1), &[charge("a", i64::MAX, i64::MAX)], NOW).unwrap();
+    accounts.hold(&key(1), &[charge("a", i64::MAX, i64::MAX)], MODE, NOW).unwrap();
     accounts.charge(&key(1), &attempt(1, i64::MAX));
     accounts.charge(&key(1), &attempt(2, i64::MAX));
     accounts.charge(&key(1), &attempt(3, i64::MIN));
     assert_eq!(total(&accounts, "a"), (i64::MAX, 0));
-    assert!(accounts.hold(&key(2), &[charge("a", 1, i64::MAX - 1)], NOW).is_err());
+    assert!(accounts.hold(&key(2), &[charge("a", 1, i64::MAX - 1)], MODE, NOW).is_err());
 }
 
 #[test]
@@ -152,10 +155,10 @@ fn memory_of_closed_holds_and_ended_windows_is_bounded() {
     let mut accounts = Accounts::default();
     for number in 0..3 * SWEEP_AT as u64 {
         let now = NOW.plus(Duration::from_secs(60 * number));
-        accounts.hold(&key(number), &[minute(1)], now).unwrap();
+        accounts.hold(&key(number), &[minute(1)], MODE, now).unwrap();
         accounts.close(&key(number));
         // The same key over and over must not push others out.
-        accounts.hold(&key(0), &[], now).unwrap();
+        accounts.hold(&key(0), &[], MODE, now).unwrap();
         accounts.close(&key(0));
     }
     assert_eq!(accounts.closed.len(), REMEMBERED);
@@ -238,7 +241,7 @@ proptest! {
             match act {
                 Act::Hold(k, a, b) => {
                     let charges = [charge("a", a, LIMITS[0]), charge("b", b, LIMITS[1])];
-                    prop_assert_eq!(accounts.hold(&key(k), &charges, NOW).is_ok(), naive.hold(k, [a, b]));
+                    prop_assert_eq!(accounts.hold(&key(k), &charges, MODE, NOW).is_ok(), naive.hold(k, [a, b]));
                 }
                 Act::Charge(k, id, cost) => {
                     accounts.charge(&key(k), &attempt(id, cost));

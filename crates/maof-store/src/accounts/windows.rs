@@ -6,6 +6,8 @@ use std::sync::Arc;
 use maof_core::{Account, Balance, Timestamp};
 use smallvec::SmallVec;
 
+use super::promise::Promise;
+
 /// A map whose hashes are quick, and keyed at random: names and keys are given by callers.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, ahash::RandomState>;
 
@@ -26,6 +28,7 @@ pub(crate) struct Number {
 pub(super) struct Entry {
     pub(super) window: Arc<Window>,
     pub(super) balance: Balance,
+    pub(super) promise: Promise,
     times: u32,
 }
 
@@ -55,7 +58,12 @@ impl Windows {
         let free = self.free.pop();
         let end = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let number = free.map_or(Number { place: end, times: 0 }, |n| Number { times: n.times + 1, ..n });
-        let entry = Some(Entry { window, balance: Balance::default(), times: number.times });
+        let entry = Some(Entry {
+            window,
+            balance: Balance::default(),
+            promise: Promise::default(),
+            times: number.times,
+        });
         match self.entries.get_mut(number.place as usize) {
             Some(place) => *place = entry,
             None => self.entries.push(entry),
@@ -71,6 +79,14 @@ impl Windows {
     /// None if it was swept.
     pub(super) fn get_mut(&mut self, number: Number) -> Option<&mut Entry> {
         self.entries.get_mut(number.place as usize)?.as_mut().filter(|entry| entry.times == number.times)
+    }
+
+    /// All that are known.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Number, &mut Entry)> {
+        (0_u32..).zip(&mut self.entries).filter_map(|(place, entry)| {
+            let entry = entry.as_mut()?;
+            Some((Number { place, times: entry.times }, entry))
+        })
     }
 
     /// How many are known.

@@ -4,7 +4,9 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use maof_core::{Account, Attempt, AttemptId, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
+use maof_core::{
+    Account, Attempt, AttemptId, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
+};
 
 use super::MemoryStore;
 use crate::accounts::Accounts;
@@ -37,8 +39,16 @@ impl Book {
 
 #[async_trait]
 impl Ledger for MemoryStore {
-    async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
-        self.ledger.lock().accounts.hold(key, charges, now)
+    async fn hold(
+        &self,
+        key: &Arc<str>,
+        charges: &[Charge],
+        _: HoldMode,
+        now: Timestamp,
+    ) -> Result<Standing> {
+        // Nothing outlives the process, so nothing has to be promised.
+        let (held, _) = self.ledger.lock().accounts.hold(key, charges, HoldMode::Strict, now)?;
+        Ok(held.standing)
     }
 
     fn charge(&self, key: &Arc<str>, attempt: Attempt) {

@@ -1,15 +1,14 @@
 //! Applies batches: one call of one SQL function each.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-use maof_core::{Error, Origin};
+use maof_core::{Error, Origin, Standing};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::batch::{Batch, Refused};
-use super::queue::{Entry, Hold, log};
+use super::batch::{Batch, Told, outcomes};
+use super::queue::{Entry, log};
 
 /// How long the database may take for one thing, before its connection is given up.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -63,8 +62,8 @@ pub(super) async fn apply(
     entries: Vec<Entry>,
 ) -> Result<(), (Vec<Entry>, sqlx::Error)> {
     match send(link, me, &entries).await {
-        Ok(refused) => {
-            tell(entries, &refused);
+        Ok(told) => {
+            tell(entries, &told);
             Ok(())
         }
         Err(error) if !is_of_a_row(&error) => Err((entries, error)),
@@ -86,26 +85,32 @@ pub(super) async fn apply(
     }
 }
 
-async fn send(link: &mut Link, me: i64, entries: &[Entry]) -> sqlx::Result<Vec<Refused>> {
+async fn send(link: &mut Link, me: i64, entries: &[Entry]) -> sqlx::Result<Vec<Told>> {
     let batch = Batch::of(entries);
     if batch.is_empty() {
         return Ok(Vec::new());
     }
     let json = batch.json().map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
     link.ask(async |connection| {
-        let apply = "SELECT hold, charge, taken, needed, start FROM ledger_apply($1, $2::TEXT::JSONB)";
+        let apply = "SELECT hold, charge, spent, held, needed, start FROM ledger_apply($1, $2::TEXT::JSONB)";
         sqlx::query_as(apply).bind(me).bind(&json).fetch_all(connection).await
     })
     .await
 }
 
-fn tell(entries: Vec<Entry>, refused: &[Refused]) {
-    let mut refused: HashMap<usize, Error> =
-        refused.iter().filter_map(|refused| refused.explained(&entries)).collect();
+fn tell(entries: Vec<Entry>, told: &[Told]) {
+    let mut outcomes = outcomes(&entries, told);
     for (place, entry) in entries.into_iter().enumerate() {
-        if let Entry::Hold(Hold { tell, .. }) | Entry::Written(tell) = entry {
-            // Who no longer waits gives back what it holds by its own end.
-            let _ = tell.send(refused.remove(&place).map_or(Ok(()), Err));
+        // Who no longer waits gives back what it holds by its own end.
+        match entry {
+            Entry::Hold(hold) => {
+                let outcome = outcomes.remove(&place).unwrap_or_else(|| Ok(Standing::new()));
+                let _ = hold.tell.send(outcome);
+            }
+            Entry::Written(tell) => {
+                let _ = tell.send(Ok(()));
+            }
+            Entry::Attempt(..) | Entry::Close(_) => {}
         }
     }
 }
@@ -126,9 +131,13 @@ fn give_up(entry: Entry, error: &sqlx::Error) {
     tracing::error!(%error, "the ledger's database refuses a row");
     match entry {
         Entry::Attempt(_, attempt) => log(&attempt),
-        Entry::Hold(Hold { tell, .. }) | Entry::Written(tell) => {
+        Entry::Hold(hold) => {
             let why = "the ledger's database refuses the hold; see the log";
-            let _ = tell.send(Err(Error::internal(why).origin_is(Origin::Store)));
+            let _ = hold.tell.send(Err(Error::internal(why).origin_is(Origin::Store)));
+        }
+        // The entries before it are done with.
+        Entry::Written(tell) => {
+            let _ = tell.send(Ok(()));
         }
         Entry::Close(_) => {}
     }

@@ -1,12 +1,13 @@
 //! A batch as the SQL function takes it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use maof_core::{Attempt, Charge, Timestamp, Usage};
+use maof_core::{Account, Attempt, Balance, Charge, Standing, Timestamp, Usage};
 use serde::Serialize;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::queue::{Entry, Hold};
+use super::queue::{Entry, Hold, Keys};
 
 /// What one transaction applies.
 #[derive(Serialize)]
@@ -19,7 +20,7 @@ pub(super) struct Batch<'a> {
 /// A row of the table `attempt`, and what of it counts.
 #[derive(Serialize)]
 struct Used<'a> {
-    key: &'a str,
+    keys: SmallVec<[Key<'a>; 1]>,
     place: usize,
     tokens: i64,
     tenant: &'a str,
@@ -41,6 +42,14 @@ struct Used<'a> {
     failure: Option<&'a maof_core::Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<&'a str>,
+}
+
+/// A hold that an attempt is charged to.
+#[derive(Serialize)]
+struct Key<'a> {
+    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<i64>,
 }
 
 /// A charge of a hold.
@@ -65,7 +74,7 @@ impl<'a> Batch<'a> {
         let mut batch = Batch { attempts: Vec::new(), closes: Vec::new(), charges: Vec::new() };
         for (place, entry) in entries.iter().enumerate() {
             match entry {
-                Entry::Attempt(key, attempt) => batch.attempts.push(used(key, place, attempt)),
+                Entry::Attempt(keys, attempt) => batch.attempts.push(used(keys, place, attempt)),
                 Entry::Close(key) => batch.closes.push(key),
                 Entry::Hold(hold) => batch.charges.extend(wanted(place, hold)),
                 Entry::Written(_) => {}
@@ -89,9 +98,9 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn used<'a>(key: &'a Arc<str>, place: usize, row: &'a Attempt) -> Used<'a> {
+fn used<'a>(keys: &'a Keys, place: usize, row: &'a Attempt) -> Used<'a> {
     Used {
-        key,
+        keys: keys.iter().map(|(key, moved)| Key { key, moved: *moved }).collect(),
         place,
         tokens: i64::try_from(row.usage.total_tokens()).unwrap_or(i64::MAX),
         tenant: row.tenant.as_str(),
@@ -142,24 +151,58 @@ pub(super) fn once(charges: &[Charge]) -> Vec<Charge> {
     once
 }
 
-/// Why the database refused a hold.
+/// The standing of each charge, from that of [`once`]: one more for an account that comes twice.
+pub(super) fn each(charges: &[Charge], standing: Standing) -> Standing {
+    if standing.len() == charges.len() {
+        return standing;
+    }
+    let mut accounts: Vec<&Account> = Vec::with_capacity(standing.len());
+    let places = charges.iter().map(|charge| {
+        let known = accounts.iter().position(|account| **account == charge.account);
+        known.unwrap_or_else(|| {
+            accounts.push(&charge.account);
+            accounts.len() - 1
+        })
+    });
+    places.filter_map(|place| standing.get(place).copied()).collect()
+}
+
+/// What the database says of a charge.
 #[derive(Debug, sqlx::FromRow)]
-pub(super) struct Refused {
+pub(super) struct Told {
     hold: i32,
     charge: i32,
-    taken: i64,
-    needed: i64,
+    spent: i64,
+    held: i64,
+    /// What did not fit, if it refuses its hold.
+    needed: Option<i64>,
     start: i64,
 }
 
-impl Refused {
-    /// The place of the hold in its batch, and the error it ends with.
-    pub(super) fn explained(&self, entries: &[Entry]) -> Option<(usize, maof_core::Error)> {
-        let place = usize::try_from(self.hold).ok()?;
-        let Entry::Hold(hold) = entries.get(place)? else { return None };
+/// What became of the holds of a batch, by their places in it.
+pub(super) fn outcomes(entries: &[Entry], told: &[Told]) -> HashMap<usize, maof_core::Result<Standing>> {
+    let mut outcomes: HashMap<usize, maof_core::Result<Standing>> = HashMap::new();
+    for told in told {
+        let Ok(place) = usize::try_from(told.hold) else { continue };
+        let outcome = outcomes.entry(place).or_insert_with(|| Ok(Standing::new()));
+        match told.refusal(entries.get(place)) {
+            Some(refusal) => *outcome = Err(refusal),
+            None => {
+                if let Ok(standing) = outcome {
+                    standing.push(Balance { spent: told.spent, held: told.held });
+                }
+            }
+        }
+    }
+    outcomes
+}
+
+impl Told {
+    fn refusal(&self, entry: Option<&Entry>) -> Option<maof_core::Error> {
+        let (Some(needed), Some(Entry::Hold(hold))) = (self.needed, entry) else { return None };
         let charge = hold.charges.get(usize::try_from(self.charge).ok()?)?;
         let start = Timestamp::from_micros(self.start);
-        let limit = charge.limit.unwrap_or(i64::MAX);
-        Some((place, crate::accounts::refusal(charge, limit, self.taken, self.needed, start)))
+        let (limit, taken) = (charge.limit.unwrap_or(i64::MAX), self.spent.saturating_add(self.held));
+        Some(crate::accounts::refusal(charge, limit, taken, needed, start))
     }
 }

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
+use maof_core::{
+    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
+};
 
 use super::apply::away;
 use super::attempts::{AttemptRow, OF_RUN, OF_TENANT};
 use super::queue::Queue;
+use super::slices::{Slices, slice_key};
 use super::{batch, keep};
 
 /// A ledger that several processes share. Cheap to clone; when the last clone goes, what was sent is still written.
@@ -23,10 +26,12 @@ pub(super) struct Inner {
     pub(super) patience: u32,
     pub(super) reads: sqlx::PgPool,
     pub(super) queue: Arc<Queue>,
+    pub(super) slices: Arc<Slices>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.slices.give_back(&self.queue);
         self.queue.end();
     }
 }
@@ -48,6 +53,16 @@ impl PostgresLedger {
         keep::end_dead(&mut connection, *me, f64::from(*patience)).await.map_err(away)
     }
 
+    #[cfg(test)]
+    pub(super) fn slack(&self, account: &Account, now: Timestamp) -> i64 {
+        self.inner.slices.slack(account, account.window.start(now))
+    }
+
+    #[cfg(test)]
+    pub(super) fn give_back_idle(&self) {
+        self.inner.slices.give_back_idle(&self.inner.queue);
+    }
+
     /// Whoever reads finds what this node sent before.
     async fn written(&self) -> Result<()> {
         self.inner.queue.written()?.await.map_err(away)?
@@ -56,37 +71,56 @@ impl PostgresLedger {
 
 #[async_trait]
 impl Ledger for PostgresLedger {
-    async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
+    async fn hold(
+        &self,
+        key: &Arc<str>,
+        charges: &[Charge],
+        mode: HoldMode,
+        now: Timestamp,
+    ) -> Result<Standing> {
         if charges.is_empty() {
-            return Ok(());
+            return Ok(Standing::new());
+        }
+        if mode == HoldMode::Batched {
+            return self.inner.slices.hold(&self.inner.queue, key, charges, now).await;
         }
         let told = self.inner.queue.hold(key, batch::once(charges), now)?;
-        told.await.map_err(away)?
+        let once = told.await.map_err(away)??;
+        Ok(batch::each(charges, once))
     }
 
     fn charge(&self, key: &Arc<str>, attempt: Attempt) {
-        self.inner.queue.attempt(key, attempt);
+        self.inner.slices.charge(&self.inner.queue, key, attempt);
     }
 
     fn close(&self, key: &Arc<str>) {
-        self.inner.queue.close(key);
+        self.inner.slices.close(&self.inner.queue, key);
     }
 
     async fn balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
         self.written().await?;
         let Account { tenant, name, measure, window } = account;
-        let read = "SELECT spent, held FROM account \
+        let start = window.start(now);
+        let slice = slice_key(&(account.clone(), start));
+        // What this node has ready for its calls is held by nobody yet.
+        let read = "SELECT spent, held, coalesce((SELECT h.held FROM hold h \
+                    WHERE h.key = $6 AND h.node = $7 AND h.account = a.id AND h.closed IS NULL), 0) FROM account a \
                     WHERE tenant = $1 AND name = $2 AND measure = $3 AND period = $4 AND start = $5";
-        let row: Option<(i64, i64)> = sqlx::query_as(read)
+        let row: Option<(i64, i64, i64)> = sqlx::query_as(read)
             .bind(tenant.as_str())
             .bind(name.as_str())
             .bind(measure.as_str())
             .bind(window.as_str())
-            .bind(window.start(now).micros())
+            .bind(start.micros())
+            .bind(&*slice)
+            .bind(self.inner.me)
             .fetch_optional(&self.inner.reads)
             .await
             .map_err(away)?;
-        Ok(row.map(|(spent, held)| Balance { spent, held }).unwrap_or_default())
+        let batched = self.inner.slices.held(account, start);
+        Ok(row
+            .map(|(spent, held, slice)| Balance { spent, held: held - slice + batched })
+            .unwrap_or_default())
     }
 
     async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {

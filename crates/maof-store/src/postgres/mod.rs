@@ -6,7 +6,8 @@
 //! has piled up while the last batch was on its way: one call of one SQL function, one transaction, whatever the number
 //! of callers. So a hold costs one round trip, and many callers of one account do not wait for one another's commits.
 //! The function locks accounts in one order and decides on their rows, so the sum of what was admitted never exceeds a
-//! limit, on however many nodes. Only holds are waited for: charges and closes are sent.
+//! limit, on however many nodes. Only holds are waited for: charges and closes are sent. A batched hold is mostly not even
+//! waited for: it takes a part of what its node holds for all of its calls.
 //!
 //! Holds are rows that name their node. A node gives signs of life; what one that died still held counts as spent and
 //! is written down in the table `lost_hold`. If it lives after all, it gets that back. See docs/adr/0016.
@@ -31,6 +32,7 @@ mod keep;
 mod ledger;
 mod open;
 mod queue;
+mod slices;
 mod writer;
 
 pub use config::Config;

@@ -12,6 +12,7 @@ use super::config::Config;
 use super::keep;
 use super::ledger::{Inner, PostgresLedger};
 use super::queue::Queue;
+use super::slices::Slices;
 use super::writer::Writer;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
@@ -37,17 +38,19 @@ impl PostgresLedger {
             .max_connections(config.connections)
             .acquire_timeout(std::time::Duration::from_secs(5))
             .connect_lazy_with(options.clone());
-        let queue = Arc::new(Queue::default());
+        let (queue, slices) = (Arc::new(Queue::default()), Arc::new(Slices::default()));
         let writer = Writer {
             link: Link::new(options, connection),
             me,
             queue: Arc::clone(&queue),
+            slices: Arc::clone(&slices),
             patience: config.node_timeout_seconds,
             keep_days: config.keep_days,
             signs: 0,
         };
         tracker.spawn(writer.run());
-        let inner = Inner { node: node.clone(), me, patience: config.node_timeout_seconds, reads, queue };
+        let inner =
+            Inner { node: node.clone(), me, patience: config.node_timeout_seconds, reads, queue, slices };
         Ok(PostgresLedger::new(inner))
     }
 }

@@ -8,8 +8,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use maof_core::{Attempt, Charge, Result, Timestamp};
+use maof_core::{Attempt, Charge, Result, Standing, Timestamp};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 
 use super::apply::away;
@@ -21,10 +22,14 @@ const AT_MOST: usize = 2 * ROWS;
 /// Entries of one transaction.
 const BATCH: usize = 1_024;
 
+/// The holds that an attempt is charged to, each with what it moves from held to spent there: what it used, if that is
+/// not said.
+pub(super) type Keys = SmallVec<[(Arc<str>, Option<i64>); 1]>;
+
 /// Something to be sent.
 #[derive(Debug)]
 pub(super) enum Entry {
-    Attempt(Arc<str>, Box<Attempt>),
+    Attempt(Keys, Box<Attempt>),
     Close(Arc<str>),
     Hold(Hold),
     /// Somebody waits until all before it is written.
@@ -38,14 +43,16 @@ pub(super) struct Hold {
     /// No account twice.
     pub(super) charges: Vec<Charge>,
     pub(super) now: Timestamp,
-    pub(super) tell: oneshot::Sender<Result<()>>,
+    pub(super) tell: oneshot::Sender<Result<Standing>>,
 }
 
 impl Entry {
-    fn key(&self) -> Option<&Arc<str>> {
+    /// Whether it is about one of these holds.
+    fn is_about(&self, keys: &HashSet<Arc<str>>) -> bool {
         match self {
-            Self::Attempt(key, _) | Self::Close(key) | Self::Hold(Hold { key, .. }) => Some(key),
-            Self::Written(_) => None,
+            Self::Attempt(charged, _) => charged.iter().any(|(key, _)| keys.contains(key)),
+            Self::Close(key) | Self::Hold(Hold { key, .. }) => keys.contains(key),
+            Self::Written(_) => false,
         }
     }
 }
@@ -74,7 +81,7 @@ impl Queue {
         key: &Arc<str>,
         charges: Vec<Charge>,
         now: Timestamp,
-    ) -> Result<oneshot::Receiver<Result<()>>> {
+    ) -> Result<oneshot::Receiver<Result<Standing>>> {
         let (tell, told) = oneshot::channel();
         let mut state = self.state.lock();
         if state.away || state.entries.len() >= ROWS {
@@ -86,14 +93,14 @@ impl Queue {
         Ok(told)
     }
 
-    pub(super) fn attempt(&self, key: &Arc<str>, attempt: Attempt) {
+    pub(super) fn attempt(&self, keys: Keys, attempt: Attempt) {
         let mut state = self.state.lock();
         if state.entries.len() >= AT_MOST {
-            state.unreported.insert(Arc::clone(key));
+            state.unreported.extend(keys.into_iter().map(|(key, _)| key));
             drop(state);
             return log(&attempt);
         }
-        state.entries.push_back(Entry::Attempt(Arc::clone(key), Box::new(attempt)));
+        state.entries.push_back(Entry::Attempt(keys, Box::new(attempt)));
         drop(state);
         self.filled.notify_one();
     }
@@ -154,7 +161,7 @@ impl Queue {
         while batch.len() < BATCH
             && let Some(entry) = state.entries.pop_front()
         {
-            if entry.key().is_some_and(|key| held.contains(key)) {
+            if entry.is_about(&held) {
                 state.entries.push_front(entry);
                 break;
             }
@@ -177,18 +184,14 @@ impl Queue {
         for entry in batch.into_iter().rev() {
             state.entries.push_front(entry);
         }
-        state.entries.retain_mut(|entry| match entry {
-            Entry::Attempt(..) | Entry::Close(_) => true,
-            Entry::Hold(_) | Entry::Written(_) => {
-                if let Entry::Hold(Hold { tell, .. }) | Entry::Written(tell) =
-                    std::mem::replace(entry, Entry::Close("".into()))
-                {
-                    // Who no longer waits does not mind.
-                    let _ = tell.send(Err(away("the ledger's database does not answer")));
-                }
-                false
-            }
+        let why = || away("the ledger's database does not answer");
+        // Who no longer waits does not mind.
+        let kept = std::mem::take(&mut state.entries).into_iter().filter_map(|entry| match entry {
+            Entry::Attempt(..) | Entry::Close(_) => Some(entry),
+            Entry::Hold(hold) => hold.tell.send(Err(why())).err().and(None),
+            Entry::Written(tell) => tell.send(Err(why())).err().and(None),
         });
+        state.entries = kept.collect();
     }
 
     /// The database answers again.

@@ -5,14 +5,15 @@
 mod away;
 mod dead;
 mod interleaved;
+mod sliced;
 mod speed;
 mod survives;
 
 use std::sync::Arc;
 
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, CallId, Charge, Ledger, Measure, Money, Name, Secret, Timestamp,
-    Unit, Usage, Window,
+    Account, Attempt, AttemptId, Balance, CallId, Charge, HoldMode, Ledger, Measure, Money, Name, Secret,
+    Timestamp, Unit, Usage, Window,
 };
 use maof_testkit::services::{self, Database};
 use tokio_util::task::TaskTracker;
@@ -45,6 +46,17 @@ async fn nodes() -> Option<([Arc<dyn Ledger>; 2], Database)> {
 }
 
 maof_testkit::ledger_contract!(ledger());
+
+/// The same where calls hold parts of what their node holds.
+mod batched {
+    use maof_testkit::contract::ledger::Store;
+
+    maof_testkit::ledger_contract!(async {
+        let made = super::ledger().await;
+        made.map(|(ledger, keep)| (Store::batched(ledger), keep))
+    });
+}
+
 maof_testkit::shared_ledger_contract!(nodes());
 
 fn name(text: &str) -> Name {

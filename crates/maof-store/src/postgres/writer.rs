@@ -8,6 +8,7 @@ use tokio::time::MissedTickBehavior;
 use super::apply::{Link, apply};
 use super::keep;
 use super::queue::Queue;
+use super::slices::Slices;
 
 /// Signs of life that a node gives before others may take it for dead.
 const SIGNS: u32 = 3;
@@ -22,6 +23,7 @@ pub(super) struct Writer {
     pub(super) link: Link,
     pub(super) me: i64,
     pub(super) queue: Arc<Queue>,
+    pub(super) slices: Arc<Slices>,
     pub(super) patience: u32,
     pub(super) keep_days: u32,
     /// Signs of life that were given since the database last failed.
@@ -70,6 +72,7 @@ impl Writer {
     }
 
     async fn keep(&mut self) -> sqlx::Result<()> {
+        self.slices.give_back_idle(&self.queue);
         let Writer { me, patience, keep_days, signs, .. } = *self;
         self.link
             .ask(async |c| {

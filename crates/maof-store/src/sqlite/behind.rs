@@ -1,10 +1,10 @@
-//! Rows that are written behind: attempts, what was spent, audit lines.
+//! Rows that are written behind: attempts, what was spent and held, audit lines.
 //!
 //! They are handed over without waiting, so that a `Drop` may do it, and none is ever dropped in silence.
 //! The buffer is bounded twice. Above [`ROWS`] every new hold waits for the writer, which stops calls where
 //! they begin. Above [`AT_MOST`] (calls that hold nothing, over a database that is away) an attempt or audit
-//! line goes to the log instead, whole, at level error. What was spent is never logged instead: it is one
-//! number for each account and window.
+//! line goes to the log instead, whole, at level error. What was spent and held is never logged instead: it is one
+//! row for each account and window, and for each open hold.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::attempts;
 use super::rows::text;
-use crate::accounts::{HashMap, Number, Spent, Window};
+use crate::accounts::{HashMap, HeldLine, Number, Spent, Written};
 
 /// Rows beyond which holds wait for the writer.
 pub(super) const ROWS: usize = 65_536;
@@ -26,13 +26,15 @@ const KEPT: usize = 4_096;
 pub(super) struct Rows {
     attempts: Vec<Attempt>,
     /// What is spent now, not by how much it grew: writing it twice does no harm.
-    spent: HashMap<Number, (Arc<Window>, i64)>,
+    spent: HashMap<Number, Written>,
+    /// Strict holds as they are now; none once they are closed.
+    holds: HashMap<Arc<str>, Option<Vec<HeldLine>>>,
     audit: Vec<AuditRow>,
 }
 
 impl Rows {
     pub(super) fn len(&self) -> usize {
-        self.attempts.len() + self.spent.len() + self.audit.len()
+        self.attempts.len() + self.spent.len() + self.holds.len() + self.audit.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -41,13 +43,16 @@ impl Rows {
 
     /// An attempt, and what is spent after it in the windows it counts in.
     pub(super) fn attempt(&mut self, attempt: Attempt, spent: Spent) {
-        for (number, window, now) in spent {
-            self.spend(number, window, now);
-        }
+        spent.into_iter().for_each(|written| self.spend(written));
         match self.len() < AT_MOST {
             true => self.attempts.push(attempt),
             false => log(&attempt),
         }
+    }
+
+    /// A strict hold as it is now; none once it is closed.
+    pub(super) fn hold(&mut self, key: &Arc<str>, lines: Option<Vec<HeldLine>>) {
+        self.holds.insert(Arc::clone(key), lines);
     }
 
     pub(super) fn note(&mut self, row: AuditRow) {
@@ -61,19 +66,20 @@ impl Rows {
     pub(super) fn put_back(&mut self, mut older: Rows) {
         older.attempts.append(&mut self.attempts);
         older.audit.append(&mut self.audit);
-        for (number, (window, now)) in std::mem::take(&mut self.spent) {
-            older.spend(number, window, now);
-        }
+        std::mem::take(&mut self.spent).into_values().for_each(|written| older.spend(written));
+        older.holds.extend(std::mem::take(&mut self.holds));
         *self = older;
     }
 
     /// Empties it, and gives back the memory for the next rows, unless that is uncommonly much.
     pub(super) fn reused(mut self) -> Option<Rows> {
-        let most = self.attempts.capacity().max(self.spent.capacity()).max(self.audit.capacity());
+        let room =
+            [self.attempts.capacity(), self.spent.capacity(), self.holds.capacity(), self.audit.capacity()];
         self.attempts.clear();
         self.spent.clear();
+        self.holds.clear();
         self.audit.clear();
-        (most <= KEPT).then_some(self)
+        room.into_iter().all(|room| room <= KEPT).then_some(self)
     }
 
     /// Nobody will write them any more: they go to the log.
@@ -91,16 +97,24 @@ impl Rows {
         for row in &self.attempts {
             attempts::insert(&mut attempt, row)?;
         }
-        // It only grows. A window that ended and was swept from memory begins there at nothing: the file knows better.
+        // What is spent only grows. A window that ended and was swept from memory begins there at nothing: the file knows better.
         let mut spent = c.prepare_cached(
-            "INSERT INTO account (tenant, name, measure, period, start, spent) VALUES (?,?,?,?,?,?) \
-             ON CONFLICT DO UPDATE SET spent = max(spent, excluded.spent)",
+            "INSERT INTO account (tenant, name, measure, period, start, spent, promised) VALUES (?,?,?,?,?,?,?) \
+             ON CONFLICT DO UPDATE SET spent = max(spent, excluded.spent), promised = excluded.promised",
         )?;
-        for (window, now) in self.spent.values() {
-            let (account, start) = &**window;
+        for row in self.spent.values() {
+            let (account, start) = &*row.window;
             let (tenant, name) = (account.tenant.as_str(), account.name.as_str());
             let (measure, window) = (account.measure.as_str(), account.window.as_str());
-            spent.execute(params![tenant, name, measure, window, start.micros(), now])?;
+            spent.execute(params![tenant, name, measure, window, start.micros(), row.spent, row.promised])?;
+        }
+        let mut hold = c.prepare_cached("INSERT OR REPLACE INTO hold (key, lines) VALUES (?,?)")?;
+        let mut close = c.prepare_cached("DELETE FROM hold WHERE key = ?")?;
+        for (key, lines) in &self.holds {
+            match lines.as_ref().filter(|lines| !lines.is_empty()) {
+                Some(lines) => hold.execute(params![&**key, text(lines).unwrap_or_default()])?,
+                None => close.execute(params![&**key])?,
+            };
         }
         let mut audit = c.prepare_cached(
             "INSERT INTO audit (at, tenant, user, action, subject, outcome) VALUES (?,?,?,?,?,?)",
@@ -112,9 +126,9 @@ impl Rows {
         Ok(())
     }
 
-    fn spend(&mut self, number: Number, window: Arc<Window>, now: i64) {
-        let (_, spent) = self.spent.entry(number).or_insert((window, now));
-        *spent = now.max(*spent);
+    pub(super) fn spend(&mut self, now: Written) {
+        let spent = self.spent.get(&now.number).map_or(now.spent, |before| before.spent.max(now.spent));
+        self.spent.insert(now.number, Written { spent, ..now });
     }
 }
 
@@ -156,21 +170,42 @@ mod tests {
     }
 
     #[test]
-    fn what_was_spent_never_shrinks() {
+    fn what_was_spent_never_shrinks_and_what_is_promised_is_the_latest() {
         let name = Name::new("t").unwrap();
         let account = Account { tenant: name.clone(), name, measure: Measure::Money, window: Over::Total };
         let mut accounts = Accounts::default();
-        let number = accounts.load((account.clone(), Timestamp::default()), 0);
         let window = Arc::new((account, Timestamp::default()));
-        let spent = |now| Rows {
-            spent: HashMap::from_iter([(number, (Arc::clone(&window), now))]),
-            ..Rows::default()
+        let number = accounts.load(&window, 0);
+        let rows = |spent, promised| {
+            let written = Written { number, window: Arc::clone(&window), spent, promised, moved: 0 };
+            Rows { spent: HashMap::from_iter([(number, written)]), ..Rows::default() }
         };
-        let mut rows = spent(5);
-        rows.put_back(spent(9));
-        assert_eq!(rows.spent[&number].1, 9);
-        rows.put_back(spent(2));
-        assert_eq!(rows.spent[&number].1, 9);
+        let check = |rows: &Rows, spent, promised| {
+            assert_eq!((rows.spent[&number].spent, rows.spent[&number].promised), (spent, promised));
+        };
+        let mut all = rows(5, 1);
+        all.put_back(rows(9, 2));
+        check(&all, 9, 1);
+        all.spend(rows(2, 3).spent[&number].clone());
+        check(&all, 9, 3);
+    }
+
+    #[test]
+    fn a_hold_is_what_it_was_last() {
+        let lines = |held| {
+            let name = Name::new("t").unwrap();
+            let account =
+                Account { tenant: name.clone(), name, measure: Measure::Money, window: Over::Total };
+            Some(vec![HeldLine { account, start: Timestamp::default(), held }])
+        };
+        let mut rows = Rows::default();
+        rows.hold(&"closed".into(), None);
+        rows.hold(&"raised".into(), lines(2));
+        let mut older = Rows::default();
+        ["closed", "raised", "failed"].into_iter().for_each(|key| older.hold(&key.into(), lines(1)));
+        rows.put_back(older);
+        let now = |key: &str| rows.holds[key].clone();
+        assert_eq!((now("closed"), now("raised"), now("failed")), (None, lines(2), lines(1)));
     }
 
     #[test]

@@ -3,18 +3,32 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use maof_core::{Account, Attempt, Balance, Charge, Ledger, Name, Result, RunId, Timestamp};
+use maof_core::{
+    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
+};
 
-use super::SqliteStore;
 use super::job::How;
+use super::{SqliteStore, Writes};
+use crate::accounts::{Held, Written};
 
 #[async_trait]
 impl Ledger for SqliteStore {
-    async fn hold(&self, key: &Arc<str>, charges: &[Charge], now: Timestamp) -> Result<()> {
+    async fn hold(
+        &self,
+        key: &Arc<str>,
+        charges: &[Charge],
+        mode: HoldMode,
+        now: Timestamp,
+    ) -> Result<Standing> {
         let writes = self.writes()?;
         // Here, and not where rows are handed over, is where a writer that falls behind is waited for.
         writes.writer.ready().await?;
-        writes.accounts.lock().hold(key, charges, now)
+        let Held { standing, waits, written, .. } = writes.hold(key, charges, mode, now)?;
+        if written || !waits.is_empty() {
+            writes.writer.write(How::Brief, |_| Ok(Ok(()))).await?;
+            writes.accounts.lock().grant(&waits);
+        }
+        Ok(standing)
     }
 
     fn charge(&self, key: &Arc<str>, attempt: Attempt) {
@@ -26,12 +40,20 @@ impl Ledger for SqliteStore {
         // written as spent without its attempt.
         let mut accounts = writes.accounts.lock();
         let spent = accounts.charge(key, &attempt);
-        writes.writer.hand_over(|rows| rows.attempt(attempt, spent));
+        let strict = accounts.strict(key);
+        writes.writer.hand_over(|rows| {
+            rows.attempt(attempt, spent);
+            if strict.is_some() {
+                rows.hold(key, strict);
+            }
+        });
     }
 
     fn close(&self, key: &Arc<str>) {
-        if let Some(writes) = &self.inner.writes {
-            writes.accounts.lock().close(key);
+        let Some(writes) = &self.inner.writes else { return };
+        let mut accounts = writes.accounts.lock();
+        if accounts.close(key) == Some(HoldMode::Strict) {
+            writes.writer.hand_over(|rows| rows.hold(key, None));
         }
     }
 
@@ -48,6 +70,34 @@ impl Ledger for SqliteStore {
         match &self.inner.writes {
             Some(writes) => writes.writer.write(How::Synced, |_| Ok(Ok(()))).await,
             None => Ok(()),
+        }
+    }
+}
+
+impl Writes {
+    /// Holds, and hands over what has to be written for it.
+    fn hold(&self, key: &Arc<str>, charges: &[Charge], mode: HoldMode, now: Timestamp) -> Result<Held> {
+        let mut accounts = self.accounts.lock();
+        let (held, promised) = accounts.hold(key, charges, mode, now)?;
+        if held.written {
+            let strict = accounts.strict(key);
+            self.writer.hand_over(|rows| {
+                promised.into_iter().for_each(|window| rows.spend(window));
+                if strict.is_some() {
+                    rows.hold(key, strict);
+                }
+            });
+        }
+        Ok(held)
+    }
+}
+
+impl Drop for Writes {
+    /// What nobody holds is promised no more.
+    fn drop(&mut self) {
+        let settled = self.accounts.get_mut().settle();
+        if !settled.is_empty() {
+            self.writer.hand_over(|rows| settled.into_iter().for_each(|window: Written| rows.spend(window)));
         }
     }
 }

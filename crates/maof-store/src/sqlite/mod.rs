@@ -2,8 +2,9 @@
 //!
 //! One process at a time works with the file (a lock file beside it says which); others may look, and wish
 //! tasks cancelled. Balances live in memory and are written behind by the same writer as the journal, which
-//! is first in, first out: where a step's answer is durable, so is what it cost. Holds that are open when the
-//! process dies are gone with it; what attempts cost is in the file.
+//! is first in, first out: where a step's answer is durable, so is what it cost. Strict holds are rows; for batched ones
+//! accounts promise a part of themselves beforehand. What is held or promised when the process dies counts as spent from
+//! then on, and is written to the table `lost_hold`.
 
 mod attempts;
 mod audit;
@@ -12,6 +13,7 @@ mod file;
 mod job;
 mod journal;
 mod ledger;
+mod lost;
 mod open;
 mod read;
 mod rows;

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use maof_core::{Account, Error, Measure, Name, Origin, Result, Timestamp, Window};
+use maof_core::{Error, Name, Origin, Result};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use super::sweep::Sweep;
 use super::writer::Writer;
-use super::{Inner, SqliteStore, Writes, away, file};
+use super::{Inner, SqliteStore, Writes, away, file, lost};
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::fair::Fair;
@@ -145,18 +145,14 @@ fn tables(connection: &Connection) -> rusqlite::Result<Known> {
 /// Balances, the queue's order, and leases of a process that is no more.
 fn carry_over(connection: &Connection) -> rusqlite::Result<(Accounts, Fair)> {
     connection.execute("UPDATE run SET lease_until = 0 WHERE state = 1", ())?;
+    lost::resolve(connection)?;
     let mut accounts = Accounts::default();
     let mut statement =
         connection.prepare("SELECT tenant, name, measure, period, start, spent FROM account")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
-        let text = |i| row.get::<_, String>(i);
-        let (measure, window) = (measure(&text(2)?), window(&text(3)?));
-        if let (Ok(tenant), Ok(name), Some(measure), Some(window)) =
-            (Name::new(&text(0)?), Name::new(&text(1)?), measure, window)
-        {
-            let account = Account { tenant, name, measure, window };
-            accounts.load((account, Timestamp::from_micros(row.get(4)?)), row.get(5)?);
+        if let Some(window) = lost::window(row)? {
+            accounts.load(&window, row.get(5)?);
         }
     }
     let mut statement = connection.prepare("SELECT tenant, place, priority FROM run WHERE state = 0")?;
@@ -167,15 +163,6 @@ fn carry_over(connection: &Connection) -> rusqlite::Result<(Accounts, Fair)> {
         Name::new(&tenant).ok().map(|tenant| (tenant, place, priority))
     });
     Ok((accounts, Fair::resume(waiting)))
-}
-
-fn measure(text: &str) -> Option<Measure> {
-    [Measure::Money, Measure::Tokens, Measure::Requests].into_iter().find(|m| m.as_str() == text)
-}
-
-fn window(text: &str) -> Option<Window> {
-    let all = [Window::Total, Window::Minute, Window::Hour, Window::Day, Window::Month];
-    all.into_iter().find(|w| w.as_str() == text)
 }
 
 fn explain(path: &Path, error: sqlx::migrate::MigrateError) -> Error {

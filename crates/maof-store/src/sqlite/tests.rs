@@ -1,6 +1,7 @@
 //! The contract on a file; beyond it: what is refused, what survives, what is forgotten.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod dies;
 mod forgotten;
 mod led;
 mod refused;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use maof_core::{
-    Account, Attempt, Audit, Charge, Claim, Journal, Ledger, Measure, Name, NewRun, Principal, Run, RunId,
-    Snapshots, Timestamp, Window,
+    Account, Attempt, Audit, Charge, Claim, HoldMode, Journal, Ledger, Measure, Name, NewRun, Principal, Run,
+    RunId, Snapshots, Timestamp, Window,
 };
 use tempfile::TempDir;
 
@@ -52,6 +53,17 @@ async fn snapshots() -> (Arc<dyn Snapshots>, TempDir) {
 
 maof_testkit::journal_contract!(journal());
 maof_testkit::ledger_contract!(ledger());
+
+/// The same where nobody waits for a commit of his own.
+mod batched {
+    use maof_testkit::contract::ledger::Store;
+
+    maof_testkit::ledger_contract!(async {
+        let (ledger, dir) = super::ledger().await;
+        (Store::batched(ledger), dir)
+    });
+}
+
 maof_testkit::audit_contract!(audit());
 maof_testkit::snapshots_contract!(snapshots());
 

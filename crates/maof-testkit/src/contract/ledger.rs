@@ -1,14 +1,55 @@
 //! What every ledger must do.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, CallId, Charge, ErrorKind, Ledger, Measure, Money, Name, RunId,
-    Timestamp, Unit, Usage, Window,
+    Account, Attempt, AttemptId, Balance, CallId, Charge, ErrorKind, HoldMode, Ledger, Measure, Money, Name,
+    Result, RunId, Standing, Timestamp, Unit, Usage, Window,
 };
 
-type Store = Arc<dyn Ledger>;
+/// A ledger whose holds are all of one mode.
+#[derive(Clone, Debug)]
+pub struct Store {
+    ledger: Arc<dyn Ledger>,
+    mode: HoldMode,
+}
+
+impl From<Arc<dyn Ledger>> for Store {
+    fn from(ledger: Arc<dyn Ledger>) -> Store {
+        Store { ledger, mode: HoldMode::Strict }
+    }
+}
+
+impl Deref for Store {
+    type Target = dyn Ledger;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.ledger
+    }
+}
+
+impl Store {
+    /// With batched holds.
+    pub fn batched(ledger: Arc<dyn Ledger>) -> Store {
+        Store { ledger, mode: HoldMode::Batched }
+    }
+
+    /// As [`Ledger::hold`], in the mode.
+    ///
+    /// # Errors
+    /// As [`Ledger::hold`].
+    pub fn hold<'a>(
+        &'a self,
+        key: &'a Arc<str>,
+        charges: &'a [Charge],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Standing>> {
+        self.ledger.hold(key, charges, self.mode, now)
+    }
+}
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -86,7 +127,7 @@ pub async fn a_refusal_changes_nothing_and_says_why(store: Store) {
 pub async fn two_hundred_callers_never_overspend(store: Store) {
     #[allow(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
     let calls = (0..200_u128).map(|number| {
-        let store = Arc::clone(&store);
+        let store = store.clone();
         tokio::spawn(async move {
             let key: Arc<str> = number.to_string().into();
             let held = store.hold(&key, &[charge("a", 7, 500)], NOW).await.is_ok();
@@ -192,7 +233,7 @@ pub async fn a_charge_that_comes_late_counts(store: Store) {
 pub async fn windows_refill_and_a_hold_stays_in_its_own(store: Store) {
     let tomorrow = NOW.plus(Duration::from_secs(86_400));
     let spent = |now| {
-        let store = Arc::clone(&store);
+        let store = store.clone();
         async move { store.balance(&account("a", Measure::Money), now).await.unwrap().spent }
     };
     let (first, second): (Arc<str>, Arc<str>) = ("k".into(), "l".into());

@@ -40,7 +40,7 @@ macro_rules! contract {
             #[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 let Some((store, _keep)) = $crate::contract::Made::made($make.await) else { return };
-                $crate::contract::$suite::$case(store).await;
+                $crate::contract::$suite::$case(store.into()).await;
             }
         )+
     };

@@ -4,15 +4,23 @@ use std::sync::Arc;
 
 use maof_core::{Charge, ErrorKind, Ledger};
 
-use super::ledger::{NOW, attempt, balance, charge};
+use super::ledger::{NOW, Store, attempt, balance, charge};
 
-type Nodes = [Arc<dyn Ledger>; 2];
+/// Two handles of one ledger.
+#[derive(Clone, Debug)]
+pub struct Nodes([Store; 2]);
+
+impl From<[Arc<dyn Ledger>; 2]> for Nodes {
+    fn from(nodes: [Arc<dyn Ledger>; 2]) -> Nodes {
+        Nodes(nodes.map(Store::from))
+    }
+}
 
 /// M01, over two nodes: whatever they ask for at once, no more is admitted than there is.
-pub async fn two_hundred_callers_of_two_nodes_never_overspend(nodes: Nodes) {
+pub async fn two_hundred_callers_of_two_nodes_never_overspend(Nodes(nodes): Nodes) {
     #[allow(clippy::disallowed_methods, reason = "a test waits for its own tasks")]
     let calls = (0..200_u128).map(|number| {
-        let ledger = Arc::clone(&nodes[number as usize % 2]);
+        let ledger = nodes[number as usize % 2].clone();
         tokio::spawn(async move {
             let key: Arc<str> = number.to_string().into();
             // In both orders: whoever locked them as they come would wait for ever.
@@ -45,7 +53,7 @@ pub async fn two_hundred_callers_of_two_nodes_never_overspend(nodes: Nodes) {
 }
 
 /// M01: of two nodes that ask for the last of a budget at the same moment, one gets it. Again and again, on one account.
-pub async fn one_of_two_that_ask_at_once_gets_the_last(nodes: Nodes) {
+pub async fn one_of_two_that_ask_at_once_gets_the_last(Nodes(nodes): Nodes) {
     for round in 0..60 {
         let key: Arc<str> = round.to_string().into();
         let charges = [charge("a", 4, 4 * round + 7)];
@@ -58,12 +66,11 @@ pub async fn one_of_two_that_ask_at_once_gets_the_last(nodes: Nodes) {
 }
 
 /// M01: caps do not leak from one node to the next.
-pub async fn what_one_node_holds_and_spends_the_other_does_not_have(nodes: Nodes) {
+pub async fn what_one_node_holds_and_spends_the_other_does_not_have(Nodes(nodes): Nodes) {
     let [a, b] = &nodes;
     let key: Arc<str> = "k".into();
-    let hold = async |node: &Arc<dyn Ledger>, key: &Arc<str>, amount| {
-        node.hold(key, &[charge("a", amount, 10)], NOW).await
-    };
+    let hold =
+        async |node: &Store, key: &Arc<str>, amount| node.hold(key, &[charge("a", amount, 10)], NOW).await;
     hold(a, &key, 6).await.unwrap();
     let error = hold(b, &"l".into(), 5).await.unwrap_err();
     assert_eq!((error.kind(), error.field()), (ErrorKind::BudgetExceeded, Some("a")));
@@ -79,7 +86,7 @@ pub async fn what_one_node_holds_and_spends_the_other_does_not_have(nodes: Nodes
 }
 
 /// Two nodes that work under one key may both ask an upstream: each of them pays.
-pub async fn a_key_means_another_hold_on_another_node(nodes: Nodes) {
+pub async fn a_key_means_another_hold_on_another_node(Nodes(nodes): Nodes) {
     let key: Arc<str> = "k".into();
     let charges: [Charge; 1] = [charge("a", 5, 10)];
     for node in &nodes {

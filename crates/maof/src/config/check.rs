@@ -29,6 +29,7 @@ impl Config {
         };
         self.server.check().map_err(in_section("server"))?;
         self.store.validate().map_err(in_section("store"))?;
+        self.ledger.check().map_err(in_section("ledger"))?;
         self.engine.validate().map_err(in_section("engine"))?;
         self.resilience.validate().map_err(in_section("resilience"))?;
         if let Some(cache) = &self.cache {

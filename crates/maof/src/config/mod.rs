@@ -4,6 +4,7 @@
 //! the configuration), and every key has a default. `maof config schema` prints the JSON schema.
 
 mod check;
+mod ledger;
 mod load;
 mod show;
 
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::compile;
+pub use ledger::Ledger;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -24,6 +26,8 @@ pub struct Config {
     pub server: Server,
     /// Where tasks, journals and ledgers are kept.
     pub store: maof_store::Config,
+    /// Where what is spent is counted, and how.
+    pub ledger: Ledger,
     /// How runs are worked on.
     pub engine: maof_engine::Config,
     /// How calls survive failure.
@@ -211,6 +215,7 @@ impl Default for Config {
         Config {
             server: Server::default(),
             store: maof_store::Config::default(),
+            ledger: Ledger::default(),
             engine: maof_engine::Config::default(),
             resilience: maof_resilience::Config::default(),
             cache: None,

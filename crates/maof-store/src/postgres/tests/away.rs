@@ -10,12 +10,12 @@ async fn while_the_database_is_away_holds_are_refused_and_nothing_is_lost() {
     let Some(database) = services::postgres().await else { return };
     let relay = Relay::to(database.address()).await;
     let ledger = open(&database.at_port(relay.port()), "a").await;
-    ledger.hold(&key("k"), &[charge("a", 60, 100)], NOW).await.unwrap();
+    ledger.hold(&key("k"), &[charge("a", 60, 100)], HoldMode::Strict, NOW).await.unwrap();
     relay.cut().await;
     for number in 0..40 {
         ledger.charge(&key("k"), attempt(number, 1));
     }
-    let error = ledger.hold(&key("l"), &[charge("a", 1, 100)], NOW).await.unwrap_err();
+    let error = ledger.hold(&key("l"), &[charge("a", 1, 100)], HoldMode::Strict, NOW).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Here));
     assert!(!error.message().contains("127.0.0.1"), "{error}");
     assert_eq!(ledger.flush().await.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -29,7 +29,7 @@ async fn while_the_database_is_away_holds_are_refused_and_nothing_is_lost() {
     }
     assert_eq!(balance(&ledger, "a").await, (50, 0));
     assert_eq!(ledger.attempts(&name("t"), None, 99).await.unwrap().len(), 50);
-    ledger.hold(&key("l"), &[charge("a", 50, 100)], NOW).await.unwrap();
+    ledger.hold(&key("l"), &[charge("a", 50, 100)], HoldMode::Strict, NOW).await.unwrap();
 }
 
 /// M06: the connection dies at any moment, also between the commit and its answer; each attempt counts once.
@@ -42,8 +42,8 @@ async fn a_wire_that_is_cut_again_and_again_loses_and_doubles_nothing() {
     for round in 0..12_u128 {
         for number in 0..30_u128 {
             let key = key(&format!("{round}-{number}"));
-            match ledger.hold(&key, &[charge("a", 2, 1_000_000)], NOW).await {
-                Ok(()) => {
+            match ledger.hold(&key, &[charge("a", 2, 1_000_000)], HoldMode::Strict, NOW).await {
+                Ok(_) => {
                     ledger.charge(&key, attempt(round * 100 + number, 1));
                     sent += 1;
                 }

@@ -16,9 +16,9 @@ async fn what_a_dead_node_held_counts_as_spent_and_is_written_down() {
     let relay = Relay::to(database.address()).await;
     let dying = open(&database.at_port(relay.port()), "dying").await;
     let other = open(database.url(), "other").await;
-    dying.hold(&key("k"), &[charge("a", 6, 10), charge("b", 2, 10)], NOW).await.unwrap();
+    dying.hold(&key("k"), &[charge("a", 6, 10), charge("b", 2, 10)], HoldMode::Strict, NOW).await.unwrap();
     dying.charge(&key("k"), attempt(1, 1));
-    dying.hold(&key("gone"), &[charge("a", 1, 10)], NOW).await.unwrap();
+    dying.hold(&key("gone"), &[charge("a", 1, 10)], HoldMode::Strict, NOW).await.unwrap();
     dying.close(&key("gone"));
     dying.flush().await.unwrap();
     relay.cut().await;
@@ -30,7 +30,7 @@ async fn what_a_dead_node_held_counts_as_spent_and_is_written_down() {
     assert_eq!(balance(&other, "b").await, (2, 0));
     let lost = "SELECT sum(amount)::BIGINT FROM lost_hold WHERE name = 'dying' AND key = 'k'";
     assert_eq!(database.number(lost), 6);
-    assert!(other.hold(&key("l"), &[charge("a", 5, 10)], NOW).await.is_err());
+    assert!(other.hold(&key("l"), &[charge("a", 5, 10)], HoldMode::Strict, NOW).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,13 +39,13 @@ async fn a_node_that_starts_again_ends_the_one_before() {
     let relay = Relay::to(database.address()).await;
     let first = open(&database.at_port(relay.port()), "same").await;
     let other = open(database.url(), "other").await;
-    first.hold(&key("k"), &[charge("a", 6, 10)], NOW).await.unwrap();
-    other.hold(&key("k"), &[charge("a", 1, 10)], NOW).await.unwrap();
+    first.hold(&key("k"), &[charge("a", 6, 10)], HoldMode::Strict, NOW).await.unwrap();
+    other.hold(&key("k"), &[charge("a", 1, 10)], HoldMode::Strict, NOW).await.unwrap();
     relay.cut().await;
     let again = open(database.url(), "same").await;
     assert_eq!(balance(&again, "a").await, (6, 1));
     // The run goes on under its old key, and pays again: nobody knows whether the first time was billed.
-    again.hold(&key("k"), &[charge("a", 3, 10)], NOW).await.unwrap();
+    again.hold(&key("k"), &[charge("a", 3, 10)], HoldMode::Strict, NOW).await.unwrap();
     again.charge(&key("k"), attempt(1, 2));
     again.close(&key("k"));
     assert_eq!(balance(&again, "a").await, (8, 1));
@@ -56,8 +56,8 @@ async fn a_node_that_starts_again_ends_the_one_before() {
 async fn a_node_that_lives_after_all_gets_its_holds_back() {
     let Some(database) = services::postgres().await else { return };
     let (slow, other) = (open(database.url(), "slow").await, open(database.url(), "other").await);
-    slow.hold(&key("k"), &[charge("a", 6, 10)], NOW).await.unwrap();
-    slow.hold(&key("l"), &[charge("a", 2, 10)], NOW).await.unwrap();
+    slow.hold(&key("k"), &[charge("a", 6, 10)], HoldMode::Strict, NOW).await.unwrap();
+    slow.hold(&key("l"), &[charge("a", 2, 10)], HoldMode::Strict, NOW).await.unwrap();
     silence(&database, "slow");
     assert_eq!(other.resolve_dead().await.unwrap(), 2);
     assert_eq!(balance(&other, "a").await, (8, 0));
@@ -65,7 +65,7 @@ async fn a_node_that_lives_after_all_gets_its_holds_back() {
     slow.flush().await.unwrap();
     assert_eq!(balance(&other, "a").await, (4, 4));
     slow.close(&key("k"));
-    slow.hold(&key("l"), &[charge("a", 3, 10)], NOW).await.unwrap();
+    slow.hold(&key("l"), &[charge("a", 3, 10)], HoldMode::Strict, NOW).await.unwrap();
     assert_eq!(balance(&slow, "a").await, (4, 3));
     let restored = "SELECT count(*) FROM lost_hold WHERE restored IS NULL";
     assert_eq!(database.number(restored), 0);
@@ -76,13 +76,13 @@ async fn what_is_old_is_forgotten_and_what_counts_is_kept() {
     let Some(database) = services::postgres().await else { return };
     let ledger = open(database.url(), "a").await;
     for text in ["k", "open"] {
-        ledger.hold(&key(text), &[charge("a", 3, 10)], NOW).await.unwrap();
+        ledger.hold(&key(text), &[charge("a", 3, 10)], HoldMode::Strict, NOW).await.unwrap();
     }
     ledger.charge(&key("k"), attempt(1, 2));
     ledger.close(&key("k"));
     let today = Window::Day.start(NOW);
     let total = Charge { account: Account { window: Window::Total, ..account("a") }, ..charge("a", 1, 5) };
-    ledger.hold(&key("t"), &[total, charge("b", 1, 5)], NOW).await.unwrap();
+    ledger.hold(&key("t"), &[total, charge("b", 1, 5)], HoldMode::Strict, NOW).await.unwrap();
     ledger.close(&key("t"));
     ledger.flush().await.unwrap();
     database.execute("UPDATE hold SET closed = closed - interval '1 hour'");

@@ -40,7 +40,7 @@ async fn rounds(ledger: &Arc<dyn Ledger>, callers: u32, warm: u128) -> Duration 
                 for round in 0..ROUNDS {
                     let key = key(&format!("{warm}-{caller}-{round}"));
                     let charges = ["tenant", "user:u", "agent:x", "key:k"].map(|to| charge(to, 5, i64::MAX));
-                    ledger.hold(&key, &charges, NOW).await.unwrap();
+                    ledger.hold(&key, &charges, HoldMode::Strict, NOW).await.unwrap();
                     let id = warm << 100 | u128::from(callers) << 80 | u128::from(caller) << 40;
                     ledger.charge(&key, attempt(id | u128::from(round), 3));
                     ledger.close(&key);

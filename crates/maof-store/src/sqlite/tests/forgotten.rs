@@ -74,7 +74,7 @@ async fn windows_that_ended_long_ago_are_forgotten_and_open_ones_are_not() {
         claim(&store, 0, now).await;
         count(&store, "account").await
     };
-    store.hold(&"k".into(), &all.map(|window| charge(window, 9)), NOW).await.unwrap();
+    store.hold(&"k".into(), &all.map(|window| charge(window, 9)), HoldMode::Strict, NOW).await.unwrap();
     store.charge(&"k".into(), attempt(1, NOW));
     assert_eq!(left(Arc::clone(&store), NOW.plus(DAY / 2)).await, 5);
     assert_eq!(left(Arc::clone(&store), NOW.plus(DAY * 2)).await, 3, "not the minute and the hour");

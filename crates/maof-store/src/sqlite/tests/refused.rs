@@ -36,7 +36,10 @@ async fn one_process_works_with_a_file_and_others_look_and_cancel() {
     let filter = RunFilter { limit: 9, ..RunFilter::default() };
     assert_eq!(looker.runs(&name("t"), filter).await.unwrap(), std::slice::from_ref(&run));
     assert!(looker.trail(&name("t"), 9).await.unwrap().is_empty());
-    assert_eq!(looker.hold(&"k".into(), &[], NOW).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(
+        looker.hold(&"k".into(), &[], HoldMode::Strict, NOW).await.unwrap_err().kind(),
+        ErrorKind::Conflict
+    );
     assert_eq!(looker.accept(new(NOW, 2, "t")).await.unwrap_err().kind(), ErrorKind::Conflict);
     assert!(looker.cancel(&name("t"), run.id, NOW).await.unwrap());
     assert_eq!(store.run(&name("t"), run.id).await.unwrap().state, RunState::Cancelled);

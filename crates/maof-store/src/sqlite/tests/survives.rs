@@ -36,8 +36,11 @@ async fn break_a_transaction(store: &SqliteStore) -> Result<()> {
 async fn what_was_spent_and_noted_outlives_the_process() {
     let (store, dir) = store().await;
     let (key, other): (Arc<str>, Arc<str>) = ("k".into(), "l".into());
-    store.hold(&key, &[charge(Window::Total, 2), charge(Window::Day, 9)], NOW).await.unwrap();
-    store.hold(&other, &[charge(Window::Total, 2)], NOW).await.unwrap();
+    store
+        .hold(&key, &[charge(Window::Total, 2), charge(Window::Day, 9)], HoldMode::Strict, NOW)
+        .await
+        .unwrap();
+    store.hold(&other, &[charge(Window::Total, 2)], HoldMode::Strict, NOW).await.unwrap();
     store.charge(&key, attempt(1, NOW));
     store.charge(&other, attempt(2, NOW));
     store.note(row());
@@ -49,7 +52,7 @@ async fn what_was_spent_and_noted_outlives_the_process() {
     };
     assert_eq!((spent(Window::Total, NOW).await, spent(Window::Day, NOW).await), (2, 1));
     assert_eq!(spent(Window::Day, Timestamp::default()).await, 0);
-    let refill = again.hold(&"other".into(), &[charge(Window::Total, 2)], NOW).await;
+    let refill = again.hold(&"other".into(), &[charge(Window::Total, 2)], HoldMode::Strict, NOW).await;
     assert_eq!(refill.unwrap_err().kind(), ErrorKind::BudgetExceeded, "a restart refills no budget");
     assert_eq!(again.attempts(&name("t"), None, 9).await.unwrap().len(), 2);
     assert_eq!(again.trail(&name("t"), 9).await.unwrap(), [row()]);
@@ -77,7 +80,7 @@ async fn what_the_dead_process_had_is_claimed_at_once() {
 async fn a_transaction_that_fails_loses_no_row() {
     let (store, _dir) = store().await;
     let key: Arc<str> = "k".into();
-    store.hold(&key, &[charge(Window::Total, 9)], NOW).await.unwrap();
+    store.hold(&key, &[charge(Window::Total, 9)], HoldMode::Strict, NOW).await.unwrap();
     for number in 1..=3 {
         store.charge(&key, attempt(number, NOW));
         store.note(row());
@@ -127,7 +130,7 @@ async fn a_writer_that_dies_leaves_nobody_waiting() {
     let unavailable = Some(ErrorKind::Unavailable);
     let kind = |result: Result<()>| result.err().map(|e| e.kind());
     // Its end is told a moment after that of its last job.
-    while kind(store.hold(&"k".into(), &[], NOW).await) != unavailable {
+    while kind(store.hold(&"k".into(), &[], HoldMode::Strict, NOW).await.map(drop)) != unavailable {
         tokio::task::yield_now().await;
     }
     store.charge(&"k".into(), attempt(1, NOW));
