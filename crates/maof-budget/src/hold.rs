@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use maof_core::{
-    Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Observe, Reply, Result, Retry, Signal,
-    Silent,
+    Balance, Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Near, Observe, Reply, Result,
+    Retry, Signal, Silent, Timestamp,
 };
 use tower_service::Service;
 
-use crate::limits::Limits;
+use crate::alert::Alerts;
+use crate::limits::{Limits, Taken};
 use crate::worst::{Quote, Worst};
 
 /// Makes [`Held`] services.
@@ -27,6 +28,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     quote: Arc<dyn Quote>,
     observe: Arc<dyn Observe>,
+    alerts: Option<Arc<Alerts>>,
 }
 
 impl Layer {
@@ -38,7 +40,14 @@ impl Layer {
         quote: Arc<dyn Quote>,
     ) -> Self {
         let observe = Arc::new(Silent);
-        Layer { shared: Arc::new(Shared { ledger, limits, clock, quote, observe }) }
+        Layer { shared: Arc::new(Shared { ledger, limits, clock, quote, observe, alerts: None }) }
+    }
+
+    /// Has `alerts` look at accounts. Default: nobody does.
+    #[must_use]
+    pub fn alerting(mut self, alerts: Arc<Alerts>) -> Self {
+        Arc::make_mut(&mut self.shared).alerts = Some(alerts);
+        self
     }
 
     /// Tells `observe` of refusals. Default: nobody.
@@ -85,18 +94,29 @@ where
         Box::pin(async move {
             // Made before the first await: a future that is dropped at any point closes its hold.
             let closing = Closing { ledger: Arc::clone(&shared.ledger), key: call.hold_key() };
-            let held = shared.hold(&closing.key, &call).await?;
-            call.held = held.map(|Worst { cost, tokens }| Arc::new(maof_core::Held::new(cost, tokens)));
+            let mut near = None;
+            if let Some(hold) = shared.hold(&closing.key, &call).await? {
+                call.held = Some(Arc::new(maof_core::Held::new(hold.worst.cost, hold.worst.tokens)));
+                near = hold.near;
+                call.near.clone_from(&near);
+            }
             let mut reply = inner.call(call).await?;
+            reply.head.near = near;
             reply.guard(Box::new(closing));
             Ok(reply)
         })
     }
 }
 
+/// What is held for a call.
+struct Hold {
+    worst: Worst,
+    near: Option<Arc<Near>>,
+}
+
 impl Shared {
     /// Holds the worst case by the bound; where that is refused, by an exact count. What is held, if anything is.
-    async fn hold(&self, key: &Arc<str>, call: &Call) -> Result<Option<Worst>> {
+    async fn hold(&self, key: &Arc<str>, call: &Call) -> Result<Option<Hold>> {
         let cost = self.quote.cheapest(call).unwrap_or_default();
         let worst = Worst { cost, tokens: call.body.token_bound() };
         let refused = match self.try_hold(key, call, worst).await {
@@ -110,13 +130,33 @@ impl Shared {
         .map_err(|error| self.refused(error))
     }
 
-    async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: Worst) -> Result<Option<Worst>> {
+    async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: Worst) -> Result<Option<Hold>> {
         let charges = self.limits.charges(&call.principal, None, &worst)?;
         if charges.is_empty() {
             return Ok(None);
         }
-        self.ledger.hold(key, &charges, self.limits.mode(call), self.clock.now()).await?;
-        Ok(Some(worst))
+        let now = self.clock.now();
+        let standing = self.ledger.hold(key, &charges, self.limits.mode(call), now).await?;
+        let near = self.look(call, &standing, now)?;
+        Ok(Some(Hold { worst, near }))
+    }
+
+    /// Looks at the accounts of a call; gives the one that is nearest to its limit, if one is near.
+    fn look(&self, call: &Call, standing: &[Balance], now: Timestamp) -> Result<Option<Arc<Near>>> {
+        let mut nearest: Option<Taken> = None;
+        for taken in self.limits.taken(&call.principal, standing)? {
+            if let Some(alerts) = &self.alerts {
+                alerts.look(&taken.account, taken.percent, now);
+            }
+            let is_near = taken.percent >= taken.soft_percent && taken.soft_percent < 100;
+            if is_near && nearest.as_ref().is_none_or(|other| taken.percent > other.percent) {
+                nearest = Some(taken);
+            }
+        }
+        Ok(nearest.map(|Taken { account, percent, .. }| {
+            self.observe.on(Signal::NearLimit { account: &account.name });
+            Arc::new(Near { account: account.name, percent })
+        }))
     }
 
     /// Nothing cheaper is left to try.

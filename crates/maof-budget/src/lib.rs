@@ -22,8 +22,10 @@
 //!   there is none, an estimate that is flagged as such: a quarter of the bytes sent, and of those streamed. A
 //!   request that failed before its answer costs nothing. Either way it is one row.
 //! - **A hold is given back once**, at whatever point the call ends or is dropped.
-//! - **Durability is the ledger's.** Charging and closing only send. Rows that the ledger had not made durable when
-//!   the process died are lost, and less is spent than was billed; [`maof_core::Ledger::flush`] waits for them.
+//! - **A process that dies spends what it held.** Holds are written down before calls go on, one by one or a part of an account
+//!   beforehand ([`Holds`]); charging and closing only send. What was not settled counts as spent.
+//! - **Nobody is surprised.** From a soft limit on cheaper agents are asked first, and the caller is told; passing parts of a
+//!   limit is told once in a window ([`Alerts`]). Service levels are [`TierConfig`]s.
 //!
 //! ```
 //! # use maof_budget::{BudgetConfig, Holds, Limits, TariffConfig};
@@ -35,15 +37,19 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alert;
 pub mod attempt;
 mod context;
 pub mod hold;
 mod limits;
 pub mod price;
+mod tier;
 pub mod tokens;
 mod worst;
 
+pub use alert::{Alert, AlertConfig, Alerts};
 pub use context::prudent;
 pub use limits::{BudgetConfig, Holds, Limits};
 pub use price::{Catalogue, Dollars, PriceConfig, Prices, RateConfig, TariffConfig};
+pub use tier::TierConfig;
 pub use worst::{Quote, Terms, Worst, counted_cost, worst_cost};

@@ -1,14 +1,15 @@
 //! Budgets as they are configured, and the accounts that a call is charged to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use maof_core::{Account, Call, Charge, Error, HoldMode, Measure, Name, Principal, Result, Window};
+use maof_core::{Account, Balance, Call, Charge, Error, HoldMode, Measure, Name, Principal, Result, Window};
 use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::price::Dollars;
+use crate::tier::TierConfig;
 use crate::worst::Worst;
 
 /// What an account may spend in a window.
@@ -31,6 +32,14 @@ pub struct BudgetConfig {
     #[serde(default)]
     #[schemars(with = "String")]
     pub window: Window,
+    /// From which part of the limit on cheaper agents are asked first, in percent of it, 1 to 100. Default 80; with 100 nobody
+    /// is moved before the limit.
+    #[serde(default = "default_soft")]
+    pub soft_percent: u8,
+}
+
+fn default_soft() -> u8 {
+    80
 }
 
 /// Whose accounts a budget is about.
@@ -106,6 +115,9 @@ impl BudgetConfig {
     /// `invalid_request` naming the field.
     pub fn validate(&self) -> Result<()> {
         self.owner()?;
+        if !(1..=100).contains(&self.soft_percent) {
+            return Err(Error::invalid_request("must be 1 to 100").param("soft_percent"));
+        }
         self.limits().map(drop)
     }
 }
@@ -143,6 +155,9 @@ const REMEMBERED: usize = 4_096;
 #[derive(Clone, Debug)]
 struct Limit {
     owner: Owner,
+    /// The names of the only tier whose callers it is about.
+    tier: Option<Arc<[Name]>>,
+    soft_percent: u8,
     measure: Measure,
     window: Window,
     most: i64,
@@ -153,6 +168,7 @@ struct Limit {
 struct Line {
     account: Account,
     most: i64,
+    soft_percent: u8,
     /// The only agent whose calls count.
     agent: Option<Name>,
 }
@@ -163,21 +179,41 @@ impl Limits {
     /// # Errors
     /// `invalid_request` naming the budget and its field.
     pub fn new(budgets: &[BudgetConfig]) -> Result<Limits> {
-        let mut limits = Vec::new();
+        let mut limits = Limits::default();
+        limits.add(budgets, None, "budgets")?;
+        Ok(limits)
+    }
+
+    /// Adds what tiers may spend.
+    ///
+    /// # Errors
+    /// `invalid_request` naming the tier, the budget and its field.
+    pub fn with_tiers(mut self, tiers: &BTreeMap<Name, TierConfig>) -> Result<Limits> {
+        for (name, tier) in tiers {
+            let names = std::iter::once(name).chain(&tier.aliases).cloned().collect();
+            self.add(&tier.budgets, Some(names), &format!("tiers.{name}.budgets"))?;
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, budgets: &[BudgetConfig], tier: Option<Arc<[Name]>>, section: &str) -> Result<()> {
         for (i, budget) in budgets.iter().enumerate() {
             let at = |e: Error| {
                 let field = e.field().unwrap_or_default().to_owned();
-                e.param(format!("budgets[{i}].{field}"))
+                e.param(format!("{section}[{i}].{field}"))
             };
+            budget.validate().map_err(at)?;
             let owner = budget.owner().map_err(at)?;
-            limits.extend(budget.limits().map_err(at)?.into_iter().map(|(measure, most)| Limit {
+            self.limits.extend(budget.limits().map_err(at)?.into_iter().map(|(measure, most)| Limit {
                 owner: owner.clone(),
+                tier: tier.clone(),
+                soft_percent: budget.soft_percent,
                 measure,
                 window: budget.window,
                 most,
             }));
         }
-        Ok(Limits { holds: Holds::default(), limits, known: RwLock::default() })
+        Ok(())
     }
 
     /// Holds as said. Default: [`Holds::Auto`].
@@ -241,6 +277,27 @@ impl Limits {
         Ok(self.lines(principal)?.iter().all(covered))
     }
 
+    /// Of the accounts that a call of this principal has whoever answers, which are these charges': each with how much of it
+    /// is taken, in percent of its limit, and from where on it is near it.
+    pub(crate) fn taken(
+        &self,
+        principal: &Arc<Principal>,
+        standing: &[Balance],
+    ) -> Result<impl Iterator<Item = Taken>> {
+        let lines = self.lines(principal)?;
+        let own: Vec<Taken> = lines
+            .iter()
+            .filter(|line| line.agent.is_none())
+            .zip(standing)
+            .map(|(line, balance)| Taken {
+                account: line.account.clone(),
+                percent: percent(balance.spent.saturating_add(balance.held), line.most),
+                soft_percent: line.soft_percent,
+            })
+            .collect();
+        Ok(own.into_iter())
+    }
+
     /// The principal's accounts, named once.
     fn lines(&self, principal: &Arc<Principal>) -> Result<Arc<[Line]>> {
         let address = Arc::as_ptr(principal).addr();
@@ -249,10 +306,14 @@ impl Limits {
         }
         let mut lines = Vec::with_capacity(self.limits.len());
         for limit in &self.limits {
+            if limit.tier.as_ref().is_some_and(|names| !names.contains(&principal.tier)) {
+                continue;
+            }
             let Some(name) = limit.owner.account(principal)? else { continue };
             let tenant = principal.tenant.clone();
             let account = Account { tenant, name, measure: limit.measure, window: limit.window };
-            lines.push(Line { account, most: limit.most, agent: limit.owner.agent() });
+            let (most, soft_percent) = (limit.most, limit.soft_percent);
+            lines.push(Line { account, most, soft_percent, agent: limit.owner.agent() });
         }
         let lines: Arc<[Line]> = lines.into();
         let mut known = self.known.write();
@@ -262,6 +323,19 @@ impl Limits {
         known.insert(address, (Arc::clone(principal), Arc::clone(&lines)));
         Ok(lines)
     }
+}
+
+/// How much of an account is taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) account: Account,
+    pub(crate) percent: u8,
+    pub(crate) soft_percent: u8,
+}
+
+fn percent(taken: i64, limit: i64) -> u8 {
+    let percent = i128::from(taken.max(0)) * 100 / i128::from(limit.max(1));
+    u8::try_from(percent).unwrap_or(u8::MAX)
 }
 
 impl Owner {

@@ -18,6 +18,7 @@ use super::*;
 use crate::hold;
 use crate::limits::BudgetConfig;
 use crate::worst::{Quote, Terms, Worst, counted_cost, worst_cost};
+use crate::{Alert, AlertConfig, Alerts};
 
 #[path = "tests/priced.rs"]
 mod priced;
@@ -65,6 +66,9 @@ impl Ledger for Book {
     }
     async fn attempts(&self, _: &Name, _: Option<RunId>, _: u32) -> Result<Vec<Attempt>> {
         Ok(self.0.lock().rows.clone())
+    }
+    async fn first(&self, _: &str, _: Timestamp) -> Result<bool> {
+        Ok(true)
     }
     async fn flush(&self) -> Result<()> {
         Ok(())
@@ -120,8 +124,10 @@ struct Heard(Mutex<Vec<String>>);
 
 impl Observe for Heard {
     fn on(&self, signal: Signal<'_>) {
-        if let Signal::HoldRefused { account } = signal {
-            self.0.lock().push(account.to_owned());
+        match signal {
+            Signal::HoldRefused { account } => self.0.lock().push(account.to_owned()),
+            Signal::NearLimit { account } => self.0.lock().push(format!("near {account}")),
+            _ => {}
         }
     }
 }
@@ -394,4 +400,79 @@ proptest! {
             }
         });
     }
+}
+
+/// From the soft limit on the call says so on its way down, and the reply on its way up; parts that are passed are told.
+#[tokio::test]
+async fn a_call_beyond_the_soft_limit_says_which_account_is_near_its_limit() {
+    let check = async |budget: &str, held: i64, near: Option<u8>, alerts: &[u8]| {
+        let budget: BudgetConfig = serde_json::from_str(budget).unwrap();
+        let limits = Arc::new(Limits::new(&[budget]).unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(Still(Instant::now()));
+        let (heard, told) = (Arc::new(Heard::default()), Arc::new(Mutex::new(Vec::new())));
+        let tell = {
+            let told = Arc::clone(&told);
+            move |alert: Alert| told.lock().push(alert.percent)
+        };
+        #[derive(Debug)]
+        struct Costs(i64);
+        impl Quote for Costs {
+            fn cheapest(&self, _: &Call) -> Option<Money> {
+                Some(Money::from_nanos(self.0))
+            }
+        }
+        let book = book(i64::MAX);
+        let hold = hold::Layer::new(book.clone(), limits, clock, Arc::new(Costs(held)))
+            .observed_by(Arc::clone(&heard) as Arc<dyn Observe>)
+            .alerting(Arc::new(Alerts::new(&AlertConfig::default(), tell)));
+        let seen = Arc::new(Mutex::new(None));
+        let answered = Arc::clone(&seen);
+        let inner = service_fn(move |call: Call| {
+            *answered.lock() = call.near.as_ref().map(|near| near.percent);
+            async { Ok(Reply::whole(Response::chat(ChatAnswer::text("hi")))) }
+        });
+        let reply = hold.layer(inner).oneshot(call("q")).await.unwrap();
+        assert_eq!(*seen.lock(), near, "{held}");
+        assert_eq!(reply.head.near.as_ref().map(|near| near.percent), near, "{held}");
+        assert_eq!(*heard.0.lock(), near.map(|_| "near tenant".to_owned()).into_iter().collect::<Vec<_>>());
+        assert_eq!(*told.lock(), alerts, "{held}");
+        assert_eq!(book.0.lock().modes, [HoldMode::Batched], "no run waits for it");
+    };
+    let dollar = r#"{"account": "tenant", "limit_usd": 1}"#;
+    check(dollar, 799_999_999, None, &[]).await;
+    check(dollar, 800_000_000, Some(80), &[80]).await;
+    check(dollar, 1_000_000_000, Some(100), &[100]).await;
+    let early = r#"{"account": "tenant", "limit_usd": 1, "soft_percent": 50}"#;
+    check(early, 500_000_000, Some(50), &[]).await;
+    let never = r#"{"account": "tenant", "limit_usd": 1, "soft_percent": 100}"#;
+    check(never, 999_999_999, None, &[80]).await;
+}
+
+#[test]
+fn a_tiers_callers_have_its_budgets_beside_everybodys() {
+    let everybody: Vec<BudgetConfig> =
+        serde_json::from_str(r#"[{"account": "tenant", "limit_usd": 9}]"#).unwrap();
+    let tiers = r#"{
+        "free": {"budgets": [{"account": "user", "limit_usd": 5, "window": "month"}, {"account": "user", "limit_requests": 100}]},
+        "premium": {"aliases": ["pro"], "budgets": [{"account": "user", "limit_usd": 100, "window": "month"}]}
+    }"#;
+    let limits = Limits::new(&everybody).unwrap().with_tiers(&serde_json::from_str(tiers).unwrap()).unwrap();
+    let check = |tier: &str, expect: &[(&str, i64)]| {
+        let principal = Principal { tier: Name::new(tier).unwrap(), ..(*Principal::local()).clone() };
+        let charges = limits.charges(&Arc::new(principal), None, &Worst::default()).unwrap();
+        let said: Vec<_> = charges.iter().map(|c| (c.account.to_string(), c.limit.unwrap())).collect();
+        let said: Vec<_> = said.iter().map(|(account, limit)| (account.as_str(), *limit)).collect();
+        assert_eq!(said, expect, "{tier}");
+    };
+    let tenant = ("tenant (money per total)", 9_000_000_000);
+    let paying = ("user:local (money per month)", 100_000_000_000);
+    let free = [("user:local (money per month)", 5_000_000_000), ("user:local (requests per total)", 100)];
+    check("free", &[tenant, free[0], free[1]]);
+    check("premium", &[tenant, paying]);
+    check("pro", &[tenant, paying]);
+    check("enterprise", &[tenant]);
+    let wrong =
+        serde_json::from_str(r#"{"free": {"budgets": [{"account": "user", "limit_usd": 0}]}}"#).unwrap();
+    let error = Limits::default().with_tiers(&wrong).unwrap_err();
+    assert_eq!(error.field(), Some("tiers.free.budgets[0].limit_usd"));
 }

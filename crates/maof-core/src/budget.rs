@@ -251,6 +251,13 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// `unavailable` when the ledger cannot be reached.
     async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>>;
 
+    /// Whether something is said for the first time: false where the same was said before, by whichever process. What was
+    /// said is remembered as long as attempts are.
+    ///
+    /// # Errors
+    /// `unavailable` when the ledger cannot be reached.
+    async fn first(&self, said: &str, now: Timestamp) -> Result<bool>;
+
     /// Waits until everything sent so far is as durable as the ledger makes it.
     ///
     /// # Errors

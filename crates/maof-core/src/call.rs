@@ -191,6 +191,15 @@ impl Held {
     }
 }
 
+/// An account of the caller's that is near its limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// The account's name.
+    pub account: Name,
+    /// How much of it is spent and held, in percent of its limit.
+    pub percent: u8,
+}
+
 /// One question on its way through the stack. Cheap to clone: a retry copies pointers.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -222,6 +231,9 @@ pub struct Call {
     pub purpose: Purpose,
     /// What is held for it on the caller's accounts; set where it is held, one for all copies of the call.
     pub held: Option<Arc<Held>>,
+    /// The account that is nearest to its limit, if one has passed its soft limit: who is cheaper is asked first. Set where
+    /// the call is held.
+    pub near: Option<Arc<Near>>,
     /// The question.
     pub body: Body,
 }
@@ -244,6 +256,7 @@ impl Call {
             beside: false,
             purpose: Purpose::Answer,
             held: None,
+            near: None,
             body,
         }
     }

@@ -36,7 +36,7 @@ pub mod waits;
 pub use aggregate::{Aggregate, Answered, Verdict};
 pub use budget::{Account, Attempt, Balance, Charge, HoldMode, Ledger, Measure, Standing, Window};
 pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
-pub use call::{Body, Call, Chosen, Held, Operation, Provenance, Purpose, Target, Wire};
+pub use call::{Body, Call, Chosen, Held, Near, Operation, Provenance, Purpose, Target, Wire};
 pub use chat::{
     ChatAnswer, ChatRequest, Choice, EmbedAnswer, EmbedRequest, Finish, Message, OutputFormat, Part, Speaker,
     Thinking, ToolCall, ToolChoice, ToolSpec,

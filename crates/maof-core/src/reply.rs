@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::cache::CacheStatus;
-use crate::call::{Chosen, Operation};
+use crate::call::{Chosen, Near, Operation};
 use crate::chat::{ChatAnswer, EmbedAnswer, Finish, Part};
 use crate::dialect::{Content, Dialect};
 use crate::error::{Error, Failure, Result};
@@ -303,6 +303,8 @@ pub struct Head {
     pub schema: Option<Conformity>,
     /// What the cache did for the call; none where there is none.
     pub cache: Option<CacheStatus>,
+    /// The account near its limit for which who is cheaper was asked first.
+    pub near: Option<Arc<Near>>,
 }
 
 enum Inside {

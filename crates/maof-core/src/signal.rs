@@ -196,6 +196,18 @@ pub enum Signal<'a> {
         /// The account's name.
         account: &'a str,
     },
+    /// An account passed a part of its limit, for the first time in its window.
+    BudgetAlert {
+        /// The account's name.
+        account: &'a Name,
+        /// The part, in percent.
+        percent: u8,
+    },
+    /// A call was held on an account near its limit: who is cheaper is asked first.
+    NearLimit {
+        /// The account's name.
+        account: &'a Name,
+    },
     /// A run changed its state.
     Run {
         /// The run.

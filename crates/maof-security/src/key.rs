@@ -3,6 +3,7 @@
 //! A key is `maof_` and 256 random bits in URL-safe base64. Only its SHA-256 is kept. A fast hash is right
 //! here: slow ones protect secrets that can be guessed, and nobody guesses 256 bits.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash;
 use std::sync::Arc;
@@ -68,6 +69,9 @@ pub struct KeyEntry {
     pub agents: Option<Vec<Name>>,
 }
 
+/// The agents that tiers are held to, by every name of a tier.
+pub type Tiers = HashMap<Name, Vec<Name>>;
+
 fn default_tier() -> Name {
     // `unwrap_or_else` never runs: the literal is a name.
     Name::new("default").unwrap_or_else(|_| Principal::local().tier.clone())
@@ -115,15 +119,21 @@ impl KeyEntry {
         Ok(Hash(hash))
     }
 
-    /// Whom it stands for.
-    pub(crate) fn principal(&self) -> Arc<Principal> {
+    /// Whom it stands for; who is of a tier may ask only whom the tier names.
+    pub(crate) fn principal(&self, tiers: &Tiers) -> Arc<Principal> {
+        let agents = match (self.agents.as_ref(), tiers.get(&self.tier)) {
+            (Some(own), Some(tier)) => {
+                Some(own.iter().filter(|agent| tier.contains(agent)).cloned().collect())
+            }
+            (own, tier) => own.or(tier).cloned(),
+        };
         Arc::new(Principal {
             tenant: self.tenant.clone(),
             user: self.user.clone(),
             key: Some(self.name.clone()),
             tier: self.tier.clone(),
             roles: self.roles.clone(),
-            grant: self.agents.clone().map_or(Grant::Any, Grant::Only),
+            grant: agents.map_or(Grant::Any, Grant::Only),
         })
     }
 }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use maof_core::{Error, Name, Principal, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::key::{Hash, KEY_PREFIX, KeyEntry};
+use crate::key::{Hash, KEY_PREFIX, KeyEntry, Tiers};
 
 /// Keys that one file may have.
 const MOST: usize = 100_000;
@@ -24,7 +24,10 @@ const LONGEST: usize = 512;
 /// A shown key is hashed, and its hash looked up in a map that is keyed at random and compares hashes in
 /// constant time. So the time of a look-up says nothing of a key that is known, and who could learn a
 /// hash from it would still have to invert SHA-256.
-pub struct Keyring(ArcSwap<Keys>);
+pub struct Keyring {
+    keys: ArcSwap<Keys>,
+    tiers: Tiers,
+}
 
 struct Keys {
     known: HashMap<Hash, Arc<Principal>, ahash::RandomState>,
@@ -39,7 +42,7 @@ struct File {
 }
 
 impl Keys {
-    fn read(entries: Vec<KeyEntry>) -> Result<Keys> {
+    fn read(entries: Vec<KeyEntry>, tiers: &Tiers) -> Result<Keys> {
         if entries.len() > MOST {
             return Err(Error::too_large("a keyring has at most 100,000 keys").param("keys"));
         }
@@ -56,7 +59,7 @@ impl Keys {
                 return wrong("name", format!("another key is called `{}`", entry.name));
             }
             let hash = entry.digest().map_err(|e| e.param(format!("keys[{i}].hash")))?;
-            if known.insert(hash, entry.principal()).is_some() {
+            if known.insert(hash, entry.principal(tiers)).is_some() {
                 return wrong("hash", format!("the key `{}` is there twice", entry.name));
             }
         }
@@ -71,7 +74,17 @@ impl Keyring {
     /// `invalid_request` naming the key whose entry is malformed, or that is there twice; `too_large` when
     /// there are more than 100,000.
     pub fn from_entries(entries: Vec<KeyEntry>) -> Result<Keyring> {
-        Ok(Keyring(ArcSwap::from_pointee(Keys::read(entries)?)))
+        let tiers = Tiers::default();
+        Ok(Keyring { keys: ArcSwap::from_pointee(Keys::read(entries, &tiers)?), tiers })
+    }
+
+    /// Holds the callers of tiers to the agents that these name. Default: all may ask all.
+    ///
+    /// # Errors
+    /// As [`Keyring::from_entries`].
+    pub fn with_tiers(self, tiers: Tiers) -> Result<Keyring> {
+        let entries = self.keys.load().entries.clone();
+        Ok(Keyring { keys: ArcSwap::from_pointee(Keys::read(entries, &tiers)?), tiers })
     }
 
     /// Reads a key file.
@@ -109,7 +122,7 @@ impl Keyring {
     /// # Errors
     /// `unavailable` naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let file = File { version: 1, keys: self.0.load().entries.clone() };
+        let file = File { version: 1, keys: self.keys.load().entries.clone() };
         let json = serde_json::to_string_pretty(&file)
             .map_err(|e| Error::internal("a key file could not be written as JSON").because(e))?;
         let told = |e: std::io::Error| {
@@ -123,7 +136,7 @@ impl Keyring {
     /// # Errors
     /// As [`Keyring::from_entries`]; then nothing is replaced.
     pub fn replace(&self, entries: Vec<KeyEntry>) -> Result<()> {
-        self.0.store(Arc::new(Keys::read(entries)?));
+        self.keys.store(Arc::new(Keys::read(entries, &self.tiers)?));
         Ok(())
     }
 
@@ -137,7 +150,7 @@ impl Keyring {
         if key.len() > LONGEST || !key.starts_with(KEY_PREFIX) {
             return Err(unknown());
         }
-        self.0.load().known.get(&Hash::of(key)).cloned().ok_or_else(unknown)
+        self.keys.load().known.get(&Hash::of(key)).cloned().ok_or_else(unknown)
     }
 }
 
@@ -169,7 +182,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring").field("keys", &self.0.load().entries.len()).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("keys", &self.keys.load().entries.len()).finish_non_exhaustive()
     }
 }
 

@@ -14,5 +14,5 @@ pub mod authorise;
 mod key;
 mod keyring;
 
-pub use key::{KEY_PREFIX, KeyEntry};
+pub use key::{KEY_PREFIX, KeyEntry, Tiers};
 pub use keyring::Keyring;

@@ -27,6 +27,27 @@ fn a_key_leads_to_its_principal_and_no_other() {
     assert!(keyring.authenticate(a.expose()).is_err());
 }
 
+/// Also after keys were replaced; and a key that names agents itself is held to both.
+#[test]
+fn callers_of_a_tier_may_ask_whom_the_tier_names() {
+    let ((a, mut first), (b, mut second), (c, third)) = (entry("a"), entry("b"), entry("c"));
+    (first.tier, second.tier) = (name("free"), name("free"));
+    second.agents = Some(vec![name("lexicon"), name("dear")]);
+    let tiers = Tiers::from([(name("free"), vec![name("cheap"), name("lexicon")])]);
+    let entries = vec![first, second, third];
+    let keyring = Keyring::from_entries(entries.clone()).unwrap().with_tiers(tiers).unwrap();
+    for _ in 0..2 {
+        let check = |key: &maof_core::Secret, allowed: [bool; 3]| {
+            let grant = &keyring.authenticate(key.expose()).unwrap().grant;
+            assert_eq!(["cheap", "lexicon", "dear"].map(|agent| grant.allows(agent)), allowed);
+        };
+        check(&a, [true, true, false]);
+        check(&b, [false, true, false]);
+        check(&c, [true, true, true]);
+        keyring.replace(entries.clone()).unwrap();
+    }
+}
+
 #[test]
 fn a_refusal_says_nothing_of_the_key() {
     let keyring = Keyring::from_entries(vec![entry("a").1]).unwrap();

@@ -70,6 +70,8 @@ pub struct Metrics {
     shadows: Family<Counter>,
     fallbacks: Family<Counter>,
     holds_refused: Family<Counter>,
+    near_limit: Family<Counter>,
+    budget_alerts: Family<Counter>,
     prices_unknown: Family<Counter>,
 }
 
@@ -149,6 +151,8 @@ impl Metrics {
             shadows: Family::new(&names::SHADOWS, [Values::Words(vec!["asked", "dropped"]), none()], r),
             fallbacks: Family::new(&names::FALLBACKS, [agent(), agent()], r),
             holds_refused: Family::new(&names::HOLDS_REFUSED, [none(), none()], r),
+            near_limit: Family::new(&names::NEAR_LIMIT, [none(), none()], r),
+            budget_alerts: Family::new(&names::BUDGET_ALERTS, [none(), none()], r),
             arms,
             prices_unknown: Family::new(&names::PRICES_UNKNOWN, [endpoint(), none()], r),
             agents: Arc::clone(&agents),
@@ -292,6 +296,8 @@ impl Observe for Metrics {
             }
             Signal::Circuit { endpoint, state } => self.circuit(endpoint, state),
             Signal::HoldRefused { .. } => self.holds_refused.with(0, 0, |c| c.increment(1)),
+            Signal::NearLimit { .. } => self.near_limit.with(0, 0, |c| c.increment(1)),
+            Signal::BudgetAlert { .. } => self.budget_alerts.with(0, 0, |c| c.increment(1)),
             Signal::PriceUnknown { endpoint } => {
                 self.prices_unknown.with(self.endpoints.place(endpoint), 0, |c| c.increment(1));
             }

@@ -70,6 +70,8 @@ metrics! {
     SHADOWS = "maof_shadows_total", Counter, ["result"], "Calls that were to be shadowed: another agent was asked too (asked), or there was no room (dropped).";
     FALLBACKS = "maof_fallbacks_total", Counter, ["from", "to"], "Times that the next candidate was asked.";
     HOLDS_REFUSED = "maof_holds_refused_total", Counter, [], "Holds that a budget refused.";
+    NEAR_LIMIT = "maof_budget_near_limit_total", Counter, [], "Calls on an account beyond its soft limit: who is cheaper is asked first.";
+    BUDGET_ALERTS = "maof_budget_alerts_total", Counter, [], "Times that an account passed one of `alerts.at_percent` of its limit, once in its window.";
     PRICES_UNKNOWN = "maof_prices_unknown_total", Counter, ["endpoint"], "Requests to models whose prices nobody knows, by `prices.unknown`.";
 }
 

@@ -149,7 +149,7 @@ impl Builder {
             said: said(&config)?,
             agents: agents.iter().map(|agent| (agent.name.clone(), agent.endpoints.clone())).collect(),
             outputs: Arc::new(outputs(&config)?),
-            limits: Arc::new(maof_budget::Limits::new(&config.budgets)?.holding(config.ledger.holds)),
+            limits: Arc::new(limits(&config)?),
             ledger: Arc::clone(&stores.ledger),
             audit: Arc::clone(&stores.audit),
             route: Arc::clone(&route) as Arc<dyn maof_core::Route>,
@@ -158,6 +158,7 @@ impl Builder {
             ids: Arc::clone(&self.ids),
             observe: Arc::clone(&observe),
             routing: config.routing.clone(),
+            alerts: config.alerts.clone(),
             tracker: tracker.clone(),
         };
         let calls = stack::call(&parts, &endpoints)?;
@@ -284,7 +285,7 @@ impl Builder {
         }
         let path = &self.config.server.keys;
         if path.exists() {
-            return Keyring::load(path);
+            return Keyring::load(path)?.with_tiers(tiers(&self.config));
         }
         let local = Principal::local();
         let (secret, entry) = KeyEntry::generate(
@@ -293,7 +294,7 @@ impl Builder {
             local.user.clone(),
             vec![Role::Admin],
         )?;
-        let keyring = Keyring::from_entries(vec![entry])?;
+        let keyring = Keyring::from_entries(vec![entry])?.with_tiers(tiers(&self.config))?;
         keyring.save(path)?;
         tell_first_key(secret.expose(), path);
         Ok(keyring)
@@ -483,4 +484,19 @@ async fn upkeep(metrics: Arc<Metrics>, closing: CancellationToken) {
             () = tokio::time::sleep(std::time::Duration::from_secs(5)) => metrics.upkeep(),
         }
     }
+}
+
+/// What may be spent, by everybody and by tiers.
+fn limits(config: &Config) -> Result<maof_budget::Limits> {
+    let limits = maof_budget::Limits::new(&config.budgets)?.with_tiers(&config.tiers)?;
+    Ok(limits.holding(config.ledger.holds))
+}
+
+/// The agents that callers of tiers are held to, by every name of a tier.
+fn tiers(config: &Config) -> maof_security::Tiers {
+    let held = config.tiers.iter().filter_map(|(name, tier)| Some((name, tier, tier.agents.as_ref()?)));
+    held.flat_map(|(name, tier, agents)| {
+        std::iter::once(name).chain(&tier.aliases).map(|name| (name.clone(), agents.clone()))
+    })
+    .collect()
 }

@@ -20,6 +20,7 @@
 //! Two doors lead into one stack (`stack.rs`): [`Maof::call`] answers one call, without a run or a journal;
 //! [`Maof::submit`] accepts a task durably and runs it through a workflow.
 
+mod alerting;
 mod builder;
 pub mod config;
 mod counting;

@@ -17,6 +17,7 @@ use maof_resilience::{
 };
 use tower::{Service, ServiceBuilder};
 
+use crate::alerting;
 use crate::priced::Priced;
 use crate::quote::Cheapest;
 use crate::same;
@@ -34,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) outputs: Arc<maof_structured::Outputs>,
     pub(crate) limits: Arc<maof_budget::Limits>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) alerts: maof_budget::AlertConfig,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) route: Arc<dyn Route>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -96,6 +98,7 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         AfterFirstByte::Error => router,
         AfterFirstByte::Rescue => router.rescuing(),
     };
+    let alerts = alerting(parts)?;
     let service = ServiceBuilder::new()
         // Outermost, so that everything below is inside the span and counted, refusals too.
         .layer(maof_telemetry::call::Layer::new(Arc::clone(&parts.clock), Arc::clone(&parts.observe)))
@@ -118,7 +121,8 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
                 Arc::clone(&parts.clock),
                 Arc::new(cheapest),
             )
-            .observed_by(Arc::clone(&parts.observe)),
+            .observed_by(Arc::clone(&parts.observe))
+            .alerting(alerts),
         )
         // Inside the hold, so that a call that comes too late gives its money back like any other.
         .layer(timeout::DeadlineLayer::new(
@@ -131,6 +135,17 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         // Innermost of what is done once: from here on a call belongs to one endpoint after the other.
         .service(router);
     Ok(CallService::new(service))
+}
+
+/// Who is told that an account runs out.
+fn alerting(parts: &Parts) -> Result<Arc<maof_budget::Alerts>> {
+    let told = alerting::Told {
+        ledger: Arc::clone(&parts.ledger),
+        audit: Arc::clone(&parts.audit),
+        observe: Arc::clone(&parts.observe),
+        tracker: parts.tracker.clone(),
+    };
+    alerting::alerts(&parts.alerts, told)
 }
 
 /// The door of this process, unless it stands open.

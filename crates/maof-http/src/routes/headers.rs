@@ -112,6 +112,9 @@ impl Told<'_> {
             let shown: Vec<String> = shown.map(|field| field.chars().take(longest).collect()).collect();
             text(&named::DROPPED, &shown.join(", "));
         }
+        if let Some(near) = &self.head.near {
+            text(&named::NEAR_LIMIT, &format!("{};percent={}", near.account, near.percent));
+        }
         if let Some(chosen) = &self.head.chosen {
             text(&named::AGENT, chosen.agent.as_str());
             text(&named::ENDPOINT, chosen.endpoint.as_str());
@@ -203,6 +206,7 @@ mod named {
     pub(super) static CACHE: HeaderName = HeaderName::from_static("x-maof-cache");
     pub(super) static DROPPED: HeaderName = HeaderName::from_static("x-maof-dropped");
     pub(super) static COST: HeaderName = HeaderName::from_static("x-maof-cost-usd");
+    pub(super) static NEAR_LIMIT: HeaderName = HeaderName::from_static("x-maof-near-limit");
 
     pub(super) mod litellm {
         use axum::http::HeaderName;

@@ -74,6 +74,12 @@ CREATE TABLE lost_hold (
 
 CREATE INDEX lost_hold_node ON lost_hold (node) WHERE restored IS NULL;
 
+-- What was said and must not be said again, such as that an account passed a part of its limit.
+CREATE TABLE said (
+    what TEXT   NOT NULL PRIMARY KEY,
+    at   BIGINT NOT NULL
+);
+
 -- Applies what a node has gathered, in one step: first attempts, then the ends of holds, then new and higher holds, each
 -- of them whole or not at all. `batch` has `attempts` (rows of `attempt` with `tokens` used, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
 -- spent, or as much as was used), `closes` (keys)
@@ -357,6 +363,7 @@ BEGIN
     IF days > 0 THEN
         DELETE FROM attempt a WHERE a.ctid = ANY (ARRAY(
             SELECT o.ctid FROM attempt o WHERE o.began < before LIMIT 10000));
+        DELETE FROM said s WHERE s.at < before;
         DELETE FROM lost_hold l WHERE l.at < now() - make_interval(days => days);
         DELETE FROM account a WHERE a.id = ANY (ARRAY(
             SELECT o.id FROM account o

@@ -103,3 +103,9 @@ CREATE TABLE audit (
 ) STRICT;
 
 CREATE INDEX audit_tenant ON audit (tenant, id);
+
+-- What was said and must not be said again, such as that an account passed a part of its limit.
+CREATE TABLE said (
+    what TEXT    NOT NULL PRIMARY KEY,
+    at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

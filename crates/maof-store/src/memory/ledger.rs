@@ -16,12 +16,19 @@ pub(super) struct Book {
     accounts: Accounts,
     attempts: VecDeque<Attempt>,
     known: HashSet<AttemptId>,
+    said: HashSet<String>,
     keeps: usize,
 }
 
 impl Book {
     pub(super) fn new(keeps: usize) -> Self {
-        Book { accounts: Accounts::default(), attempts: VecDeque::new(), known: HashSet::new(), keeps }
+        Book {
+            accounts: Accounts::default(),
+            attempts: VecDeque::new(),
+            known: HashSet::new(),
+            said: HashSet::new(),
+            keeps,
+        }
     }
 
     fn write_down(&mut self, attempt: Attempt) {
@@ -70,6 +77,15 @@ impl Ledger for MemoryStore {
         let mine = book.attempts.iter().rev().filter(|a| a.tenant == *tenant);
         let of_run = mine.filter(|a| run.is_none() || a.run == run);
         Ok(of_run.take(limit as usize).cloned().collect())
+    }
+
+    async fn first(&self, said: &str, _: Timestamp) -> Result<bool> {
+        let mut book = self.ledger.lock();
+        // As many as attempts, like everything here.
+        if book.said.len() >= book.keeps {
+            book.said.clear();
+        }
+        Ok(book.said.insert(said.to_owned()))
     }
 
     async fn flush(&self) -> Result<()> {

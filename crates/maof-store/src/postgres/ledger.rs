@@ -133,6 +133,12 @@ impl Ledger for PostgresLedger {
         rows.into_iter().map(AttemptRow::into_attempt).collect()
     }
 
+    async fn first(&self, said: &str, now: Timestamp) -> Result<bool> {
+        let insert = sqlx::query("INSERT INTO said (what, at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        let done = insert.bind(said).bind(now.micros()).execute(&self.inner.reads).await.map_err(away)?;
+        Ok(done.rows_affected() > 0)
+    }
+
     async fn flush(&self) -> Result<()> {
         self.written().await
     }

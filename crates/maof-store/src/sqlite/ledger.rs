@@ -7,6 +7,8 @@ use maof_core::{
     Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
 };
 
+use rusqlite::{Connection, params};
+
 use super::job::How;
 use super::{SqliteStore, Writes};
 use crate::accounts::{Held, Written};
@@ -64,6 +66,15 @@ impl Ledger for SqliteStore {
     async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {
         self.write_rows().await?;
         self.read_attempts(tenant, run, limit).await
+    }
+
+    async fn first(&self, said: &str, now: Timestamp) -> Result<bool> {
+        let said = said.to_owned();
+        let ask = move |c: &Connection| {
+            let mut insert = c.prepare_cached("INSERT OR IGNORE INTO said (what, at) VALUES (?,?)")?;
+            Ok(Ok(insert.execute(params![said, now.micros()])? > 0))
+        };
+        self.writes()?.writer.write(How::Plain, ask).await
     }
 
     async fn flush(&self) -> Result<()> {

@@ -64,7 +64,9 @@ impl Pass {
                  (SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT ?2) WHERE at < ?1)",
             )?
             .execute(params![before.micros(), LINES as i64])?;
-        c.prepare_cached("DELETE FROM lost_hold WHERE at < ?")?.execute(params![before.micros()])?;
+        for sql in ["DELETE FROM lost_hold WHERE at < ?", "DELETE FROM said WHERE at < ?"] {
+            c.prepare_cached(sql)?.execute(params![before.micros()])?;
+        }
         Ok(Ok(runs == RUNS || attempts == LINES || audit == LINES))
     }
 }

@@ -120,6 +120,8 @@ fn tell_everything(metrics: &Metrics) {
         Signal::Shadowed { asked: true },
         Signal::Shadowed { asked: false },
         Signal::HoldRefused { account: "x" },
+        Signal::NearLimit { account: &a },
+        Signal::BudgetAlert { account: &a, percent: 80 },
         Signal::PriceUnknown { endpoint: &e },
         Signal::Run { run, task_type: &t, state: RunState::Failed, age },
     ] {

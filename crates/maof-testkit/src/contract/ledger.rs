@@ -318,3 +318,15 @@ pub async fn a_hold_that_nobody_waits_for_leaves_nothing(store: Store) {
     }
     assert_eq!(balance(&store, "a", Measure::Money).await, (0, 0));
 }
+
+/// Exactly once, however many ask.
+pub async fn what_was_said_is_not_said_again(store: Store) {
+    let say = |what: &'static str| {
+        let store = store.clone();
+        async move { store.first(what, NOW).await.unwrap() }
+    };
+    let answers = futures::future::join_all((0..20).map(|_| say("once"))).await;
+    assert_eq!(answers.into_iter().filter(|first| *first).count(), 1);
+    assert!(say("another").await);
+    assert!(!say("another").await);
+}

@@ -104,6 +104,7 @@ macro_rules! ledger_contract {
                 an_agents_account_pays_for_its_own_attempts_only,
                 one_account_under_two_limits_holds_once_within_both,
                 a_hold_that_nobody_waits_for_leaves_nothing,
+                what_was_said_is_not_said_again,
             ]
         );
     };

@@ -217,19 +217,39 @@ impl Config {
     }
 
     fn check_budgets(&self) -> Result<()> {
-        for (i, budget) in self.budgets.iter().enumerate() {
-            budget.validate().map_err(|e| {
-                let field = e.field().map(|f| format!(".{f}")).unwrap_or_default();
-                e.param(format!("budgets[{i}]{field}"))
-            })?;
-            if let Some(agent) = budget.agent()
-                && !self.agents.iter().any(|a| a.name.as_str() == agent)
-            {
-                let known = self.agents.iter().map(|a| a.name.as_str());
-                return Err(unknown("agent", agent, known, format!("budgets[{i}].account")));
+        let known = |agent: &str, field: String| {
+            let mut known = self.agents.iter().map(|a| a.name.as_str());
+            match known.clone().any(|name| name == agent) {
+                true => Ok(()),
+                false => Err(unknown("agent", agent, &mut known, field)),
+            }
+        };
+        let budgets = |budgets: &[maof_budget::BudgetConfig], section: &str| -> Result<()> {
+            for (i, budget) in budgets.iter().enumerate() {
+                budget.validate().map_err(|e| {
+                    let field = e.field().map(|f| format!(".{f}")).unwrap_or_default();
+                    e.param(format!("{section}[{i}]{field}"))
+                })?;
+                if let Some(agent) = budget.agent() {
+                    known(agent, format!("{section}[{i}].account"))?;
+                }
+            }
+            Ok(())
+        };
+        budgets(&self.budgets, "budgets")?;
+        let mut names: HashSet<&Name> = HashSet::new();
+        for (name, tier) in &self.tiers {
+            tier.validate().map_err(|e| inside(e, &format!("tiers.{name}")))?;
+            budgets(&tier.budgets, &format!("tiers.{name}.budgets"))?;
+            for (i, agent) in tier.agents.iter().flatten().enumerate() {
+                known(agent.as_str(), format!("tiers.{name}.agents[{i}]"))?;
+            }
+            if let Some(twice) = std::iter::once(name).chain(&tier.aliases).find(|name| !names.insert(name)) {
+                let why = format!("another tier is called `{twice}`");
+                return Err(Error::invalid_request(why).param(format!("tiers.{name}.aliases")));
             }
         }
-        Ok(())
+        self.alerts.validate().map_err(|e| inside(e, "alerts"))
     }
 
     /// Agents that are asked for a schema at endpoints without words for one.

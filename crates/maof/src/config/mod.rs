@@ -56,6 +56,12 @@ pub struct Config {
     pub prices: maof_budget::price::Config,
     /// What may be spent.
     pub budgets: Vec<maof_budget::BudgetConfig>,
+    /// Service levels by name: what their callers may spend, and whom they may ask. A key's tier is its `tier`. Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, maof_budget::TierConfig>")]
+    pub tiers: BTreeMap<Name, maof_budget::TierConfig>,
+    /// When it is told that an account runs out.
+    pub alerts: maof_budget::AlertConfig,
     /// Workflow files, relative to this file; tasks of a workflow's name run through it.
     pub workflows: Vec<PathBuf>,
 }
@@ -228,6 +234,8 @@ impl Default for Config {
             routing: maof_router::Config::default(),
             prices: maof_budget::price::Config::default(),
             budgets: Vec::new(),
+            tiers: BTreeMap::new(),
+            alerts: maof_budget::AlertConfig::default(),
             workflows: Vec::new(),
         }
     }

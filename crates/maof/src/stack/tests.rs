@@ -75,6 +75,7 @@ fn house(first: ScriptedEndpoint, second: ScriptedEndpoint) -> House {
         ids: Arc::new(SystemIds),
         observe: Arc::clone(&log) as Arc<dyn Observe>,
         routing: Default::default(),
+        alerts: Default::default(),
         tracker: Default::default(),
     };
     let as_ports: Vec<Arc<dyn Endpoint>> =
