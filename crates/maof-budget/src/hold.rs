@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use maof_core::{
-    Balance, Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Near, Observe, Reply, Result,
-    Retry, Signal, Silent, Timestamp,
+    Balance, Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Money, Name, Near, Observe,
+    Reply, Result, Retry, Signal, Silent, Timestamp,
 };
 use tower_service::Service;
 
@@ -94,12 +94,11 @@ where
         Box::pin(async move {
             // Made before the first await: a future that is dropped at any point closes its hold.
             let closing = Closing { ledger: Arc::clone(&shared.ledger), key: call.hold_key() };
-            let mut near = None;
-            if let Some(hold) = shared.hold(&closing.key, &call).await? {
+            if let Some(hold) = shared.hold(&closing.key, &mut call).await? {
                 call.held = Some(Arc::new(maof_core::Held::new(hold.worst.cost, hold.worst.tokens)));
-                near = hold.near;
-                call.near.clone_from(&near);
+                call.near = call.near.or(hold.near);
             }
+            let near = call.near.clone();
             let mut reply = inner.call(call).await?;
             reply.head.near = near;
             reply.guard(Box::new(closing));
@@ -115,9 +114,29 @@ struct Hold {
 }
 
 impl Shared {
-    /// Holds the worst case by the bound; where that is refused, by an exact count. What is held, if anything is.
-    async fn hold(&self, key: &Arc<str>, call: &Call) -> Result<Option<Hold>> {
+    /// Holds the worst case by the bound; where that is refused, by an exact count; where that is refused too, at who is
+    /// asked near a limit, if that is cheaper. What is held, if anything is.
+    async fn hold(&self, key: &Arc<str>, call: &mut Call) -> Result<Option<Hold>> {
         let cost = self.quote.cheapest(call).unwrap_or_default();
+        let refused = match self.hold_for(key, call, cost).await {
+            Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
+            held => return held,
+        };
+        let account = refused.field().and_then(|field| Name::new(field).ok());
+        call.near = account.map(|account| Arc::new(Near { account, percent: 100 }));
+        let cheaper = self.quote.cheapest(call).unwrap_or_default();
+        let held = match call.near {
+            Some(_) if cheaper < cost => self.hold_for(key, call, cheaper).await,
+            _ => Err(refused),
+        };
+        held.map_err(|error| self.refused(error)).inspect(|held| {
+            if let (Some(near), Some(_)) = (&call.near, held) {
+                self.observe.on(Signal::NearLimit { account: &near.account });
+            }
+        })
+    }
+
+    async fn hold_for(&self, key: &Arc<str>, call: &Call, cost: Money) -> Result<Option<Hold>> {
         let worst = Worst { cost, tokens: call.body.token_bound() };
         let refused = match self.try_hold(key, call, worst).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
@@ -127,7 +146,6 @@ impl Shared {
             Some(counted) => self.try_hold(key, call, counted.least(worst)).await,
             None => Err(refused),
         }
-        .map_err(|error| self.refused(error))
     }
 
     async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: Worst) -> Result<Option<Hold>> {

@@ -309,6 +309,35 @@ async fn nothing_cheaper_is_tried_where_the_cheapest_is_refused() {
     assert_eq!((lines.rows.len(), lines.closed), (0, 1));
 }
 
+/// Who cannot afford whom he asks for is asked about who is cheaper near a limit, before he is refused.
+#[tokio::test]
+async fn who_is_cheaper_near_the_limit_is_tried_before_a_refusal() {
+    #[derive(Debug)]
+    struct Peers(i64);
+    impl Quote for Peers {
+        fn cheapest(&self, call: &Call) -> Option<Money> {
+            Some(Money::from_nanos(if call.near.is_some() { self.0 } else { 100 }))
+        }
+    }
+    let check = async |cheaper: i64, near: Option<u8>, holds: u32, expect: &[&str]| {
+        let (book, heard) = (book(50), Arc::new(Heard::default()));
+        let limits =
+            Limits::new(&[serde_json::from_str(r#"{"account": "tenant", "limit_usd": 1}"#).unwrap()]);
+        let clock: Arc<dyn Clock> = Arc::new(Still(Instant::now()));
+        let quote = Arc::new(Peers(cheaper));
+        let hold = hold::Layer::new(book.clone(), Arc::new(limits.unwrap()), clock, quote)
+            .observed_by(heard.clone());
+        let inner = service_fn(|_: Call| async { Ok(Reply::whole(Response::chat(ChatAnswer::text("hi")))) });
+        let reply = hold.layer(inner).oneshot(call("q")).await;
+        let told = reply.as_ref().ok().and_then(|reply| reply.head.near.as_ref()).map(|near| near.percent);
+        assert_eq!((reply.is_ok(), told, book.0.lock().holds), (near.is_some(), near, holds), "{cheaper}");
+        assert_eq!(*heard.0.lock(), expect, "{cheaper}");
+    };
+    check(50, Some(100), 2, &["near agent:a"]).await;
+    check(60, None, 2, &["agent:a"]).await;
+    check(100, None, 1, &["agent:a"]).await;
+}
+
 #[tokio::test]
 async fn the_whole_calls_hold_is_counted_exactly_before_it_is_refused() {
     let text = "hello world ".repeat(100);
