@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod options;
 mod report;
+mod table;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ Examples:
   maof run --resume ID                           go on with a run that was interrupted
   maof tasks list                                what was run, and how it ended
   maof config check maof.yaml                    find mistakes before they are made
+  maof cost breakdown --by agent,day             where the money went
   maof serve --config maof.yaml                  serve the REST API and the OpenAI-compatible gateway
 
 Exit codes: 0 success, 1 the task failed, 2 wrong usage, configuration or input, 3 not found,
@@ -49,6 +51,10 @@ enum Command {
     Route(commands::route::Args),
     /// Show, check and renew the prices of models
     Prices(commands::prices::Args),
+    /// Where the money went, where it will go, and how to spend less
+    Cost(commands::cost::Args),
+    /// What budgets have left
+    Budget(commands::budget::Args),
     /// Tell a server what an answer was worth, so that its router learns
     Feedback(commands::feedback::Args),
     /// Serve the REST API and the OpenAI-compatible gateway
@@ -91,6 +97,8 @@ async fn obey(cli: Cli) -> maof::Result<u8> {
         Command::Config(args) => commands::config::run(&cli.common, args),
         Command::Route(args) => commands::route::run(&cli.common, args).await,
         Command::Prices(args) => commands::prices::run(&cli.common, args).await,
+        Command::Cost(args) => commands::cost::run(&cli.common, args).await,
+        Command::Budget(args) => commands::budget::run(&cli.common, args).await,
         Command::Feedback(args) => commands::feedback::run(&cli.common, args).await,
         Command::Serve(args) => commands::serve::run(&cli.common, args).await,
         Command::Completions { .. } => Ok(exit::SUCCESS),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use maof_core::{Account, Error, Result, Timestamp};
+use maof_core::{Account, Error, Result, Secret, Timestamp};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,15 +21,17 @@ const REMEMBERED: usize = 16_384;
 /// config.validate()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertConfig {
     /// Parts of a limit, in percent, 1 to 100 and rising: when an account passes one, that is told once in its window.
     /// Default `[80, 100]`; empty for never.
     pub at_percent: Vec<u8>,
-    /// An address that each alert is sent to as JSON, by POST. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<String>,
+    /// An address that each alert is sent to as JSON, by POST; up to four times until it is taken. Never shown: write it as
+    /// `${ALERT_WEBHOOK}`. Default: none.
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub webhook: Option<Secret>,
 }
 
 impl Default for AlertConfig {
@@ -48,7 +50,8 @@ impl AlertConfig {
         if !rising || !self.at_percent.iter().all(|percent| (1..=100).contains(percent)) {
             return Err(Error::invalid_request("must rise, each 1 to 100").param("at_percent"));
         }
-        let known = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        let known =
+            |url: &Secret| ["https://", "http://"].iter().any(|scheme| url.expose().starts_with(scheme));
         match self.webhook.as_ref().is_none_or(known) {
             true => Ok(()),
             false => Err(Error::invalid_request("must begin with https:// or http://").param("webhook")),

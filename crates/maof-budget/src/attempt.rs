@@ -19,6 +19,7 @@ use tower_service::Service;
 use crate::context;
 use crate::limits::Limits;
 use crate::price::{self, Prices};
+use crate::prints::Prints;
 use crate::tokens::{CountTokens, Tiktoken};
 use crate::worst::{Terms, Worst, counted, estimate, worst};
 
@@ -34,6 +35,8 @@ struct Shared {
     prices: Arc<Prices>,
     /// Whether nobody knows its prices.
     unknown: bool,
+    /// Where its prices are from.
+    version: Option<Arc<str>>,
     ledger: Arc<dyn Ledger>,
     limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
@@ -54,7 +57,18 @@ impl Layer {
     ) -> Self {
         let (prices, unknown, count) = (Arc::new(Prices::from(card.tariff)), false, Arc::new(Tiktoken));
         Layer {
-            shared: Arc::new(Shared { card, prices, unknown, ledger, limits, clock, ids, observe, count }),
+            shared: Arc::new(Shared {
+                card,
+                prices,
+                unknown,
+                version: None,
+                ledger,
+                limits,
+                clock,
+                ids,
+                observe,
+                count,
+            }),
         }
     }
 
@@ -64,6 +78,13 @@ impl Layer {
     pub fn priced(mut self, prices: Arc<Prices>, unknown: bool) -> Self {
         let shared = Arc::make_mut(&mut self.shared);
         (shared.prices, shared.unknown) = (prices, unknown);
+        self
+    }
+
+    /// Writes down that prices are of this version: where they are from, in words. Default: nothing.
+    #[must_use]
+    pub fn of_version(mut self, version: Option<Arc<str>>) -> Self {
+        Arc::make_mut(&mut self.shared).version = version;
         self
     }
 
@@ -244,13 +265,20 @@ impl Open {
             self.shared.observe.on(Signal::PriceUnknown { endpoint: &card.name });
         }
         let principal = &self.call.principal;
+        let provenance = &self.call.provenance;
+        let Prints { question, opening } = Prints::of(&self.call.body);
         let attempt = Attempt {
             id: AttemptId::from_uuid(self.shared.ids.next()),
             call: self.call.id,
             tenant: principal.tenant.clone(),
             user: principal.user.clone(),
-            run: self.call.provenance.run,
-            step: self.call.provenance.step.clone(),
+            key: principal.key.clone(),
+            team: principal.team.clone(),
+            tier: principal.tier.clone(),
+            task_type: provenance.task_type.clone(),
+            tags: provenance.tags.clone(),
+            run: provenance.run,
+            step: provenance.step.clone(),
             agent: self.agent.clone(),
             endpoint: card.name.clone(),
             model: Arc::clone(&card.model),
@@ -258,8 +286,12 @@ impl Open {
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             usage,
             cost,
+            price: self.shared.version.clone(),
             failure,
             purpose: self.call.purpose,
+            asked: self.call.body.asked_output(),
+            question,
+            opening,
         };
         self.shared.ledger.charge(&self.key, attempt);
         cost

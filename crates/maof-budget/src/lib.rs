@@ -39,15 +39,20 @@
 
 mod alert;
 pub mod attempt;
+mod changes;
 mod context;
 pub mod hold;
 mod limits;
 pub mod price;
+mod prints;
+pub mod report;
 mod tier;
 pub mod tokens;
+mod update;
 mod worst;
 
 pub use alert::{Alert, AlertConfig, Alerts};
+pub use changes::NewLimit;
 pub use context::prudent;
 pub use limits::{BudgetConfig, Holds, Limits};
 pub use price::{Catalogue, Dollars, PriceConfig, Prices, RateConfig, TariffConfig};

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::changes::Changes;
 use crate::price::Dollars;
 use crate::tier::TierConfig;
 use crate::worst::Worst;
@@ -142,6 +143,7 @@ pub struct Limits {
     holds: Holds,
     limits: Vec<Limit>,
     known: RwLock<Known>,
+    pub(crate) changes: Changes,
 }
 
 /// The accounts of principals that were looked up before. By address: the principal that is kept with them keeps it
@@ -232,6 +234,26 @@ impl Limits {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.limits.is_empty()
+    }
+
+    /// The accounts that calls of this principal may be charged to, whoever answers, each with its limit.
+    ///
+    /// # Errors
+    /// As a call's: `invalid_request` when a user's or key's name is too long to have an account.
+    pub fn accounts(&self, principal: &Principal) -> Result<Vec<(Account, i64)>> {
+        let mut accounts = Vec::with_capacity(self.limits.len());
+        for limit in &self.limits {
+            if let Some(account) = limit.account(principal)? {
+                let most = self.changes.limit(&account, limit.most);
+                accounts.push((account, most));
+            }
+        }
+        Ok(accounts)
+    }
+
     /// What a call of this principal that may use `worst` holds, on the caller's accounts and, where the agent
     /// is known, on the agent's.
     ///
@@ -298,27 +320,45 @@ impl Limits {
         Ok(own.into_iter())
     }
 
+    /// What the configuration says of an account; the least, where several budgets do.
+    pub(crate) fn configured(&self, account: &Account) -> Option<i64> {
+        let name = account.name.as_str();
+        let of = |owner: &Owner| match owner {
+            Owner::Agent(_, own) | Owner::Tier(_, own) => own == &account.name,
+            Owner::Tenant => name == "tenant",
+            Owner::User => name.strip_prefix("user:").is_some_and(|user| !user.is_empty()),
+            Owner::Key => name.strip_prefix("key:").is_some_and(|key| !key.is_empty()),
+        };
+        let same = |limit: &&Limit| limit.measure == account.measure && limit.window == account.window;
+        self.limits.iter().filter(same).filter(|limit| of(&limit.owner)).map(|limit| limit.most).min()
+    }
+
+    /// Whoever looked limits up before looks them up again.
+    pub(crate) fn forget(&self) {
+        self.known.write().clear();
+    }
+
     /// The principal's accounts, named once.
     fn lines(&self, principal: &Arc<Principal>) -> Result<Arc<[Line]>> {
         let address = Arc::as_ptr(principal).addr();
         if let Some((_, lines)) = self.known.read().get(&address) {
             return Ok(Arc::clone(lines));
         }
+        let changes = self.changes.count();
         let mut lines = Vec::with_capacity(self.limits.len());
         for limit in &self.limits {
-            if limit.tier.as_ref().is_some_and(|names| !names.contains(&principal.tier)) {
-                continue;
-            }
-            let Some(name) = limit.owner.account(principal)? else { continue };
-            let tenant = principal.tenant.clone();
-            let account = Account { tenant, name, measure: limit.measure, window: limit.window };
-            let (most, soft_percent) = (limit.most, limit.soft_percent);
+            let Some(account) = limit.account(principal)? else { continue };
+            let (most, soft_percent) = (self.changes.limit(&account, limit.most), limit.soft_percent);
             lines.push(Line { account, most, soft_percent, agent: limit.owner.agent() });
         }
         let lines: Arc<[Line]> = lines.into();
         let mut known = self.known.write();
         if known.len() >= REMEMBERED {
             known.clear();
+        }
+        if self.changes.count() != changes {
+            // These may be older than what was changed meanwhile.
+            return Ok(lines);
         }
         known.insert(address, (Arc::clone(principal), Arc::clone(&lines)));
         Ok(lines)
@@ -336,6 +376,18 @@ pub(crate) struct Taken {
 fn percent(taken: i64, limit: i64) -> u8 {
     let percent = i128::from(taken.max(0)) * 100 / i128::from(limit.max(1));
     u8::try_from(percent).unwrap_or(u8::MAX)
+}
+
+impl Limit {
+    /// The account that this principal's calls are charged to, if they are.
+    fn account(&self, principal: &Principal) -> Result<Option<Account>> {
+        if self.tier.as_ref().is_some_and(|names| !names.contains(&principal.tier)) {
+            return Ok(None);
+        }
+        let name = self.owner.account(principal)?;
+        let (tenant, measure, window) = (principal.tenant.clone(), self.measure, self.window);
+        Ok(name.map(|name| Account { tenant, name, measure, window }))
+    }
 }
 
 impl Owner {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use maof_core::{
     Account, Balance, Body, CallId, Charge, ChatAnswer, ChatRequest, Delta, Event, Finish, HoldMode,
-    Operation, Principal, Response, RunId, Silent, Standing, Target, Tariff, Unit,
+    Operation, Principal, Response, RunId, Silent, Spending, SpendingQuery, Standing, Target, Tariff, Unit,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -69,6 +69,10 @@ impl Ledger for Book {
     }
     async fn first(&self, _: &str, _: Timestamp) -> Result<bool> {
         Ok(true)
+    }
+
+    async fn spending(&self, query: &SpendingQuery) -> Result<Spending> {
+        Spending::over(query, self.0.lock().rows.iter())
     }
     async fn flush(&self) -> Result<()> {
         Ok(())

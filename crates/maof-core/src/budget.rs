@@ -8,6 +8,7 @@
 //! assert_eq!(Window::Month.start(noon).to_string(), "2023-11-01T00:00:00.000000Z");
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::error::{Failure, Result};
 use crate::ids::{AttemptId, CallId, Name, RunId};
 use crate::money::Money;
+use crate::spending::{Spending, SpendingQuery};
 use crate::usage::Usage;
 
 /// What an account counts.
@@ -184,6 +186,20 @@ pub struct Attempt {
     pub tenant: Name,
     /// Who made the call.
     pub user: Name,
+    /// The name of the key that was shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Name>,
+    /// The team of who made the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Name>,
+    /// The service level of who made the call.
+    pub tier: Name,
+    /// The type of the task that it serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_type: Option<Name>,
+    /// What else the caller said of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Arc<BTreeMap<Name, Name>>>,
     /// The run and the step that made the call.
     pub run: Option<RunId>,
     /// The step within the run.
@@ -202,12 +218,30 @@ pub struct Attempt {
     pub usage: Usage,
     /// What it cost.
     pub cost: Money,
+    /// By which prices: `config`, or the price file's source and version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Arc<str>>,
     /// How it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// What it was made for, if not for the caller.
     #[serde(default, skip_serializing_if = "Purpose::is_answer")]
     pub purpose: Purpose,
+    /// The most output tokens that the caller asked for, over all choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u64>,
+    /// What is the same where the whole question is, and means nothing else; none where that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<u64>,
+    /// What is the same where the first [`Attempt::OPENING`] bytes of the question are; none for shorter ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<u64>,
+}
+
+impl Attempt {
+    /// Bytes of a question that are its opening. Providers keep what they read of a prompt from 1,024 tokens on
+    /// (<https://platform.openai.com/docs/guides/prompt-caching>), which 8 KiB of text nearly always are.
+    pub const OPENING: usize = 8 << 10;
 }
 
 /// Keeps accounts. Every operation names a hold by its key, and is idempotent by it.
@@ -257,6 +291,12 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// # Errors
     /// `unavailable` when the ledger cannot be reached.
     async fn first(&self, said: &str, now: Timestamp) -> Result<bool>;
+
+    /// What a tenant's attempts come to, by the dimensions that are asked for.
+    ///
+    /// # Errors
+    /// As [`SpendingQuery::check`]; `unavailable` when the ledger cannot be reached.
+    async fn spending(&self, query: &SpendingQuery) -> Result<Spending>;
 
     /// Waits until everything sent so far is as durable as the ledger makes it.
     ///

@@ -464,6 +464,15 @@ impl Body {
         u64::from(choices.max(1))
     }
 
+    /// The most output tokens over all choices that the caller asked for; none where it set no bound.
+    pub fn asked_output(&self) -> Option<u64> {
+        match self {
+            Body::Chat(chat) => Some(chat.max_tokens?.saturating_mul(self.choices())),
+            Body::Wire(wire) => wire.max_output,
+            _ => None,
+        }
+    }
+
     /// The most output tokens over all choices, where one that was not bounded has at most `unbounded`.
     pub fn max_output(&self, unbounded: u64) -> u64 {
         match self {

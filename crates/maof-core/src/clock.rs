@@ -8,9 +8,12 @@
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 
 /// Tells the time.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -69,6 +72,57 @@ impl Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    /// A day (`2026-11-01`, its first moment) or a moment (`2026-11-01T12:30:00Z`, with at most six decimals), in UTC.
+    fn from_str(text: &str) -> Result<Timestamp> {
+        parse(text).ok_or_else(|| {
+            let why = format!("`{text}` is no time such as 2026-11-01 or 2026-11-01T12:30:00Z (UTC)");
+            Error::invalid_request(why)
+        })
+    }
+}
+
+/// Civil date to days by the algorithm of Howard Hinnant, as [`Timestamp::date`].
+fn parse(text: &str) -> Option<Timestamp> {
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date, Some(time.strip_suffix('Z')?)),
+        None => (text, None),
+    };
+    let number = |digits: &str, most: usize| -> Option<i64> {
+        let plain = digits.len() <= most && digits.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| digits.parse().ok()).flatten()
+    };
+    let mut parts = date.split('-').map(|part| number(part, 4));
+    let (Some(Some(year)), Some(Some(month)), Some(Some(day)), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let (shifted, of_year) = if month > 2 { (month - 3, year) } else { (month + 9, year - 1) };
+    let (era, year_of_era) = (of_year.div_euclid(400), of_year.rem_euclid(400));
+    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
+    let days =
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    let midnight = Timestamp(days.checked_mul(86_400_000_000)?);
+    // Only a date that there is comes back as itself.
+    if date.len() != 10 || midnight.date() != (year, u32::try_from(month).ok()?, u32::try_from(day).ok()?) {
+        return None;
+    }
+    let Some(time) = time else { return Some(midnight) };
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = clock.split(':').map(|part| number(part, 2).filter(|_| part.len() == 2));
+    let (Some(Some(h)), Some(Some(m)), Some(Some(s)), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let micros = number(&format!("{fraction:0<6}"), 6)?;
+    let fits = h < 24 && m < 60 && s < 60 && !fraction.is_empty();
+    fits.then(|| Timestamp(midnight.0 + ((h * 60 + m) * 60 + s) * 1_000_000 + micros))
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with microseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,5 +147,39 @@ mod tests {
         check(-1, "1969-12-31T23:59:59.000000Z");
         check(951_782_400, "2000-02-29T00:00:00.000000Z");
         check(4_107_542_400, "2100-03-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_written_and_nothing_else_is() {
+        for text in
+            ["0001-03-01T00:00:00.000000Z", "2024-02-29T23:59:59.000001Z", "1969-12-31T00:00:00.000000Z"]
+        {
+            assert_eq!(text.parse::<Timestamp>().ok().map(|t| t.to_string()).as_deref(), Some(text));
+        }
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(text.parse::<Timestamp>().ok().map(|t| t.to_string()).as_deref(), expect, "{text}");
+        };
+        check("2026-11-01", Some("2026-11-01T00:00:00.000000Z"));
+        check("2026-11-01T12:30:00Z", Some("2026-11-01T12:30:00.000000Z"));
+        check("2026-11-01T12:30:00.5Z", Some("2026-11-01T12:30:00.500000Z"));
+        for wrong in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-1-01",
+            "2026-11-01T",
+            "2026-11-01T12:30Z",
+            "2026-11-01T24:00:00Z",
+            "2026-11-01T12:30:00",
+            "2026-11-01T12:30:00.Z",
+            "2026-11-01T12:30:00+01:00",
+            "-026-11-01",
+            "2026-11-01-01",
+            "2026-11-+1",
+            "2026-11-01T12:30:00.1234567Z",
+        ] {
+            check(wrong, None);
+        }
     }
 }

@@ -30,6 +30,7 @@ pub mod reply;
 pub mod route;
 pub mod signal;
 pub mod snapshot;
+pub mod spending;
 pub mod usage;
 pub mod waits;
 
@@ -62,5 +63,6 @@ pub use reply::{
 pub use route::{Candidate, Decision, LeftOut, Observed, Route, Why};
 pub use signal::{CircuitState, Limit, Observe, Signal, Silent};
 pub use snapshot::{MAX_SNAPSHOT, Snapshots};
+pub use spending::{Dimension, Group, Spending, SpendingQuery, Spent};
 pub use usage::{Unit, Usage};
 pub use waits::Waits;

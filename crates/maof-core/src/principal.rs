@@ -90,6 +90,9 @@ pub struct Principal {
     /// The name (never the value) of the key that was shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Name>,
+    /// The team that it belongs to, for reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Name>,
     /// The service level, which selects budgets and limits.
     pub tier: Name,
     /// What it may do.
@@ -109,6 +112,7 @@ impl Principal {
                 tenant: local(),
                 user: local(),
                 key: None,
+                team: None,
                 tier: local(),
                 roles: vec![Role::Admin],
                 grant: Grant::Any,

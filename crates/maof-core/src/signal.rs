@@ -104,6 +104,12 @@ pub enum Signal<'a> {
         /// What it cost.
         cost: Money,
     },
+    /// A request was sent to an upstream, whatever came of it. Told where requests leave, not where they are written down: of
+    /// each an [`Signal::AttemptEnded`] must follow.
+    Sent {
+        /// The endpoint.
+        endpoint: &'a Name,
+    },
     /// A request was charged by prices that nobody knows.
     PriceUnknown {
         /// The endpoint.

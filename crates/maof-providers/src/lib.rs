@@ -26,6 +26,7 @@ pub mod profile;
 mod schemas;
 pub mod service;
 mod sound;
+mod webhook;
 mod whole;
 
 pub use cursor::{CursorConfig, CursorEndpoint};
@@ -36,3 +37,4 @@ pub use dialect::openai_responses::{RESPONSES, Responses};
 pub use endpoint::HttpEndpoint;
 pub use profile::{Auth, JsonSchemaMode, Profile, ProviderConfig, Shapes};
 pub use service::{ServiceConfig, ServiceEndpoint};
+pub use webhook::Webhook;

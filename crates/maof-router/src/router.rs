@@ -15,7 +15,7 @@ use crate::config::{Config, Rank, Spread, Teacher};
 use crate::learned::bandit::{Feedback, thompson};
 use crate::learned::{Model, Seen};
 use crate::learner::{Bandit, Heads, Memo, Memory, Who};
-use crate::pool::{Pool, Pooling, Snapshot};
+use crate::pool::{Pool, Pooling, Snapshot, drawn_as};
 use crate::prompt;
 use crate::pulse::Pulse;
 use crate::registry::Registry;
@@ -144,6 +144,13 @@ impl Router {
     /// What Thompson sampling learned here and elsewhere, to be stored or sent; none under another spread.
     pub fn learned_state(&self) -> Option<thompson::State> {
         self.bandit.as_ref().map(Bandit::state)
+    }
+
+    /// What an agent's answers at an endpoint were worth, as far as Thompson sampling learned it here and elsewhere: the sum
+    /// of scores, and how many they are, older ones counting for less. None under another spread.
+    pub fn worth(&self) -> Option<impl Fn(&Name, &Name) -> Option<(f64, f64)> + use<>> {
+        let worth = self.learned_state()?.worth();
+        Some(move |agent: &Name, endpoint: &Name| worth.get(&drawn_as(agent, endpoint)).copied())
     }
 
     /// Takes over what another node learned, or this one before it was started again. The order of merging, and how

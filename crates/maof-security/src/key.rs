@@ -59,6 +59,9 @@ pub struct KeyEntry {
     pub tenant: Name,
     /// The person or program.
     pub user: Name,
+    /// The team that the person or program belongs to, for reports. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<Name>,
     /// The service level. Default `default`.
     #[serde(default = "default_tier")]
     pub tier: Name,
@@ -92,7 +95,8 @@ impl KeyEntry {
         for byte in Hash::of(&key).0 {
             let _ = write!(hash, "{byte:02x}");
         }
-        let entry = KeyEntry { name, hash, tenant, user, tier: default_tier(), roles, agents: None };
+        let entry =
+            KeyEntry { name, hash, tenant, user, team: None, tier: default_tier(), roles, agents: None };
         Ok((Secret::new(key), entry))
     }
 
@@ -131,6 +135,7 @@ impl KeyEntry {
             tenant: self.tenant.clone(),
             user: self.user.clone(),
             key: Some(self.name.clone()),
+            team: self.team.clone(),
             tier: self.tier.clone(),
             roles: self.roles.clone(),
             grant: agents.map_or(Grant::Any, Grant::Only),

@@ -20,6 +20,7 @@ mod fair;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod spending;
 mod sqlite;
 
 pub use cache::MemoryCache;

@@ -61,8 +61,8 @@ fn new(number: u128) -> NewRun {
 fn attempt(run: RunId, fence: i64, seq: u64) -> Attempt {
     let id = Uuid::from_u128(run.uuid().as_u128() << 96 | (fence as u128) << 64 | u128::from(seq));
     serde_json::from_value(serde_json::json!({
-        "id": id, "call": id, "tenant": tenant(), "user": "u", "run": run, "step": null, "agent": "a",
-        "endpoint": "e", "model": "m", "began": NOW, "micros": 1, "usage": {}, "cost": 0,
+        "id": id, "call": id, "tenant": tenant(), "user": "u", "tier": "x", "run": run, "step": null,
+        "agent": "a", "endpoint": "e", "model": "m", "began": NOW, "micros": 1, "usage": {}, "cost": 0,
     }))
     .unwrap()
 }

@@ -16,6 +16,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use maof_core::{
     CacheStatus, Category, CircuitState, Error, ErrorKind, Limit, Money, Name, Observe, Operation, Result,
@@ -53,6 +54,10 @@ pub struct Metrics {
     escalations: Family<Counter>,
     call_duration: Family<Histogram>,
     attempts: Family<Counter>,
+    sent: Family<Counter>,
+    capture: Family<Gauge>,
+    /// How many attempts were written down, of how many requests.
+    captured: [AtomicU64; 2],
     attempt_duration: Family<Histogram>,
     retries: Family<Counter>,
     retries_refused: Family<Counter>,
@@ -134,6 +139,9 @@ impl Metrics {
             escalations: Family::new(&names::ESCALATIONS, [severity(), none()], r),
             call_duration: Family::new(&names::CALL_DURATION, [operation(), none()], r),
             attempts: Family::new(&names::ATTEMPTS, [endpoint(), outcome()], r),
+            sent: Family::new(&names::SENT, [endpoint(), none()], r),
+            capture: Family::new(&names::CAPTURE, [none(), none()], r),
+            captured: Default::default(),
             attempt_duration: Family::new(&names::ATTEMPT_DURATION, [endpoint(), none()], r),
             retries: Family::new(&names::RETRIES, [endpoint(), none()], r),
             retries_refused: Family::new(&names::RETRIES_REFUSED, [endpoint(), none()], r),
@@ -177,12 +185,29 @@ impl Metrics {
 
     /// Prometheus' text format.
     pub fn render(&self) -> String {
+        let [written, sent] = self.captured.each_ref().map(|count| count.load(Ordering::Relaxed) as f64);
+        // Nothing that was not sent is missing.
+        self.capture.with(0, 0, |g| g.set(if sent > 0.0 { written / sent } else { 1.0 }));
         self.handle.render()
     }
 
     /// Drains histograms; to be called every few seconds, or they grow without bound.
     pub fn upkeep(&self) {
         self.handle.run_upkeep();
+    }
+
+    fn attempt_ended(&self, ended: &Signal<'_>) {
+        let Signal::AttemptEnded { agent, endpoint, error, took, usage, cost } = *ended else { return };
+        let (agent, endpoint) = (self.agents.place(agent), self.endpoints.place(endpoint));
+        self.captured[0].fetch_add(1, Ordering::Relaxed);
+        self.attempts.with(endpoint, outcome_place(error), |c| c.increment(1));
+        self.attempt_duration.with(endpoint, 0, |h| h.record(took.as_secs_f64()));
+        self.tokens.with(agent, 0, |c| c.increment(usage.input_tokens()));
+        self.tokens.with(agent, 1, |c| c.increment(usage.output_tokens()));
+        self.spend(agent, cost);
+        if error.is_some() {
+            self.errors.with(agent, outcome_place(error), |c| c.increment(1));
+        }
     }
 
     fn spend(&self, agent: usize, cost: Money) {
@@ -242,16 +267,10 @@ impl Observe for Metrics {
                 self.calls.with(operation, outcome_place(error), |c| c.increment(1));
                 self.call_duration.with(operation, 0, |h| h.record(took.as_secs_f64()));
             }
-            Signal::AttemptEnded { agent, endpoint, error, took, usage, cost } => {
-                let (agent, endpoint) = (self.agents.place(agent), self.endpoints.place(endpoint));
-                self.attempts.with(endpoint, outcome_place(error), |c| c.increment(1));
-                self.attempt_duration.with(endpoint, 0, |h| h.record(took.as_secs_f64()));
-                self.tokens.with(agent, 0, |c| c.increment(usage.input_tokens()));
-                self.tokens.with(agent, 1, |c| c.increment(usage.output_tokens()));
-                self.spend(agent, cost);
-                if error.is_some() {
-                    self.errors.with(agent, outcome_place(error), |c| c.increment(1));
-                }
+            ended @ Signal::AttemptEnded { .. } => self.attempt_ended(&ended),
+            Signal::Sent { endpoint } => {
+                self.captured[1].fetch_add(1, Ordering::Relaxed);
+                self.sent.with(self.endpoints.place(endpoint), 0, |c| c.increment(1));
             }
             Signal::CallFailed { error, origin } => {
                 let (category, severity) = (Category::of(error, origin), Severity::of(error, origin));

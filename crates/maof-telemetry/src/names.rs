@@ -53,6 +53,8 @@ metrics! {
     ESCALATIONS = "maof_escalations_total", Counter, ["severity"], "Failures of steps that are to be looked at.";
     CALL_DURATION = "maof_call_duration_seconds", Histogram, ["operation"], "Seconds that calls took, fallbacks and retries included.";
     ATTEMPTS = "maof_attempts_total", Counter, ["endpoint", "outcome"], "Requests to upstreams by outcome.";
+    SENT = "maof_upstream_requests_total", Counter, ["endpoint"], "Requests that were sent to upstreams, counted where they leave.";
+    CAPTURE = "maof_capture_rate", Gauge, [], "Attempts that were written down over requests that were sent; below 1 by those that have begun to answer and not ended.";
     ATTEMPT_DURATION = "maof_attempt_duration_seconds", Histogram, ["endpoint"], "Seconds that requests to upstreams took.";
     RETRIES = "maof_retries_total", Counter, ["endpoint"], "Requests that were sent again to the same endpoint.";
     RETRIES_REFUSED = "maof_retries_refused_total", Counter, ["endpoint"], "Retries that the budget of retries refused.";

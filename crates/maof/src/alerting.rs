@@ -1,18 +1,11 @@
 //! Tells that an account passed a part of its limit, once in its window: the log, metrics, the audit trail, and an address.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use maof_budget::{Alert, AlertConfig, Alerts};
-use maof_core::{Audit, AuditRow, Error, Ledger, Observe, Principal, Result, Signal};
+use maof_core::{Audit, AuditRow, Ledger, Observe, Principal, Result, Signal};
+use maof_providers::Webhook;
 use tokio_util::task::TaskTracker;
-
-/// How often an address that does not take an alert is asked.
-const TRIES: u32 = 4;
-/// Before it is asked again the first time; then twice as long each.
-const PAUSE: Duration = Duration::from_millis(500);
-/// For one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whom alerts are told to.
 #[derive(Clone, Debug)]
@@ -29,7 +22,7 @@ pub(crate) struct Told {
 /// `internal` when no client for the address can be made.
 pub(crate) fn alerts(config: &AlertConfig, told: Told) -> Result<Arc<Alerts>> {
     let webhook = match &config.webhook {
-        Some(url) => Some(Webhook::new(url)?),
+        Some(url) => Some(Webhook::new(url.expose())?),
         None => None,
     };
     let tell = move |alert: Alert| {
@@ -60,56 +53,23 @@ impl Told {
             outcome: format!("{percent} %"),
         });
         if let Some(webhook) = webhook
-            && let Err(error) = webhook.send(alert).await
+            && let Err(error) = webhook.send(&event(alert)).await
         {
             tracing::error!(%error, %account, percent, "the alert's address did not take it");
         }
     }
 }
 
-#[derive(Clone, Debug)]
-struct Webhook {
-    client: reqwest::Client,
-    url: Arc<str>,
-}
-
-impl Webhook {
-    fn new(url: &str) -> Result<Webhook> {
-        let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| Error::internal("no client for alerts could be made").because(e))?;
-        Ok(Webhook { client, url: url.into() })
-    }
-
-    async fn send(&self, alert: &Alert) -> Result<()> {
-        let Alert { account, start, percent, at } = alert;
-        let body = serde_json::json!({
-            "event": "budget.alert",
-            "tenant": account.tenant,
-            "account": account.name,
-            "measure": account.measure,
-            "window": account.window,
-            "window_start": start.to_string(),
-            "percent": percent,
-            "at": at.to_string(),
-        });
-        let mut pause = PAUSE;
-        for attempt in 1.. {
-            let sent = self.client.post(&*self.url).header("content-type", "application/json");
-            let answer =
-                sent.body(body.to_string()).send().await.and_then(reqwest::Response::error_for_status);
-            match answer {
-                Ok(_) => break,
-                // What is said of the address stays in the log of whoever configured it.
-                Err(error) if attempt >= TRIES => {
-                    return Err(Error::unavailable("an alert could not be sent").because(error.without_url()));
-                }
-                Err(_) => tokio::time::sleep(pause).await,
-            }
-            pause *= 2;
-        }
-        Ok(())
-    }
+/// What an address is sent.
+fn event(Alert { account, start, percent, at }: &Alert) -> serde_json::Value {
+    serde_json::json!({
+        "event": "budget.alert",
+        "tenant": account.tenant,
+        "account": account.name,
+        "measure": account.measure,
+        "window": account.window,
+        "window_start": start.to_string(),
+        "percent": percent,
+        "at": at.to_string(),
+    })
 }

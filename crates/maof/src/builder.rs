@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, EndpointConfig};
+use crate::costs::Costs;
 use crate::counting::Counting;
 use crate::handle::{AgentInfo, Inner, Maof};
 use crate::learning::Learning;
@@ -161,6 +162,7 @@ impl Builder {
             alerts: config.alerts.clone(),
             tracker: tracker.clone(),
         };
+        let costs = self.costs(&stores, &parts.limits, &route).await?;
         let calls = stack::call(&parts, &endpoints)?;
         tracker.spawn(upkeep(Arc::clone(&metrics), closing.clone()));
         tracker.spawn(probe::keep_telling(&config.routing, &route, &endpoints, &closing));
@@ -186,6 +188,7 @@ impl Builder {
                 journal: stores.journal,
                 ledger: stores.ledger,
                 audit: stores.audit,
+                costs,
                 cache,
                 metrics,
                 health,
@@ -201,10 +204,20 @@ impl Builder {
                 config,
             }),
         };
-        for spec in workflows {
-            maof.add_workflow(maof.compile(spec)?);
-        }
-        Ok(maof)
+        serving(maof, workflows)
+    }
+
+    /// The reports on what was spent.
+    async fn costs(
+        &self,
+        stores: &Stores,
+        limits: &Arc<maof_budget::Limits>,
+        route: &Arc<maof_router::Router>,
+    ) -> Result<Costs> {
+        let (ledger, clock, limits) =
+            (Arc::clone(&stores.ledger), Arc::clone(&self.clock), Arc::clone(limits));
+        let (router, keep) = (Some(Arc::clone(route)), stores.snapshots.clone());
+        Costs::new(&self.config, &self.endpoints, ledger, clock, limits, router, keep).await
     }
 
     /// Who decides who answers.
@@ -299,6 +312,14 @@ impl Builder {
         tell_first_key(secret.expose(), path);
         Ok(keyring)
     }
+}
+
+/// With the configured workflows.
+fn serving(maof: Maof, workflows: Vec<WorkflowSpec>) -> Result<Maof> {
+    for spec in workflows {
+        maof.add_workflow(maof.compile(spec)?);
+    }
+    Ok(maof)
 }
 
 /// The one time that a key is shown. Not through the log, which others may read later.

@@ -40,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) costs: crate::costs::Costs,
     pub(crate) cache: Option<Arc<dyn Cache>>,
     pub(crate) keyring: Keyring,
     pub(crate) metrics: Arc<Metrics>,
@@ -393,6 +394,29 @@ impl Maof {
     /// The ledger, for balances and attempts.
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
         &self.inner.ledger
+    }
+
+    /// Reports on what was spent.
+    pub fn costs(&self) -> &crate::costs::Costs {
+        &self.inner.costs
+    }
+
+    /// Sets the limit of an account that a budget is configured for, and notes it in the audit trail; see
+    /// [`Costs::change`](crate::costs::Costs::change).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn change_budget(
+        &self,
+        principal: &Principal,
+        new: &crate::costs::NewLimit,
+    ) -> Result<crate::costs::Standing> {
+        let (standing, was) = self.inner.costs.change(principal, new).await?;
+        let crate::costs::Standing { account, measure, window, limit, .. } = &standing;
+        let (measure, window) = (measure.as_str(), window.as_str());
+        let subject = format!("{account} ({measure} per {window}): {was} to {limit}");
+        self.note(principal, "budget.update", subject);
+        Ok(standing)
     }
 
     /// The audit trail.

@@ -52,6 +52,14 @@ fn read_input(input: &InputSpec, dir: &Path) -> Result<Value> {
     Ok(value)
 }
 
+/// A table, or other JSON, from a file: by its ending JSON, JSON lines, CSV or TSV; else its text.
+///
+/// # Errors
+/// `not_found` or `invalid_request` naming the file, and the line that is malformed.
+pub fn read_table(path: &Path) -> Result<Value> {
+    read_file(path, None)
+}
+
 fn read_file(path: &Path, format: Option<InputFormat>) -> Result<Value> {
     let text = yaml::read_text(path, MAX_INPUT)?;
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();

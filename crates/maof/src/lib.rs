@@ -23,6 +23,7 @@
 mod alerting;
 mod builder;
 pub mod config;
+pub mod costs;
 mod counting;
 mod handle;
 pub mod input;
@@ -39,6 +40,7 @@ pub mod yaml;
 
 pub use builder::Builder;
 pub use config::{Config, OnDisconnect};
+pub use costs::Costs;
 pub use handle::{AgentInfo, Maof, RunAnswer, TaskRequest};
 pub use maof_core::*;
 pub use maof_engine::{

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use maof_budget::Prices;
-use maof_budget::price::{Catalogue, Model};
+use maof_budget::price::{Catalogue, Model, Source};
 use maof_core::{Result, Tariff};
 
 use crate::config::{Config, EndpointConfig};
@@ -24,6 +24,8 @@ pub(crate) struct Priced {
     pub(crate) context: Option<u64>,
     /// Whether nobody knows what it charges.
     pub(crate) unknown: bool,
+    /// Where its prices are from, for the ledger: `config`, or the price file's source and version. None for what is free.
+    pub(crate) version: Option<Arc<str>>,
 }
 
 impl<'a> Pricing<'a> {
@@ -43,10 +45,22 @@ impl<'a> Pricing<'a> {
         let (Some(profile), Some(model)) = (sold, &endpoint.model) else {
             let prices =
                 endpoint.price.as_ref().map_or_else(|| Ok(Prices::from(Tariff::FREE)), |p| p.prices())?;
-            return Ok(Priced { prices: Arc::new(prices), context: endpoint.context, unknown: false });
+            let version = endpoint.price.as_ref().map(|_| configured());
+            return Ok(Priced {
+                prices: Arc::new(prices),
+                context: endpoint.context,
+                unknown: false,
+                version,
+            });
         };
         if let (Some(price), Some(context)) = (&endpoint.price, endpoint.context) {
-            return Ok(Priced { prices: Arc::new(price.prices()?), context: Some(context), unknown: false });
+            let prices = Arc::new(price.prices()?);
+            return Ok(Priced {
+                prices,
+                context: Some(context),
+                unknown: false,
+                version: Some(configured()),
+            });
         }
         let known = find(self.catalogue()?, profile.name, model);
         let context = endpoint.context.or_else(|| known?.context);
@@ -58,7 +72,19 @@ impl<'a> Pricing<'a> {
                 (self.config.prices.unknown(self.catalogue()?, seller, model)?, true)
             }
         };
-        Ok(Priced { prices: Arc::new(prices), context, unknown })
+        let version = match endpoint.price {
+            Some(_) => configured(),
+            None => {
+                let Source { source, version, .. } = self.catalogue()?.source();
+                let guessed = if unknown {
+                    format!(" ({})", self.config.prices.unknown.as_str())
+                } else {
+                    String::new()
+                };
+                format!("{source} {version}{guessed}").into()
+            }
+        };
+        Ok(Priced { prices: Arc::new(prices), context, unknown, version: Some(version) })
     }
 
     fn catalogue(&self) -> Result<&Catalogue> {
@@ -68,6 +94,11 @@ impl<'a> Pricing<'a> {
         let read = self.config.prices.catalogue()?;
         Ok(self.catalogue.get_or_init(|| read))
     }
+}
+
+/// The version of prices that the configuration says.
+fn configured() -> Arc<str> {
+    "config".into()
 }
 
 /// Whether a profile is that of a server of one's own.

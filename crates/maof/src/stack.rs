@@ -217,7 +217,7 @@ fn cache(parts: &Parts, config: &maof_cache::Config, store: &Arc<dyn Cache>) -> 
 fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> Result<CallService> {
     let card = Arc::new(endpoint.card().clone());
     let config = survival(parts, &card)?;
-    let (prices, unknown) = prices(parts, &card);
+    let (prices, unknown, version) = prices(parts, &card);
     let limited = |by: Limit| {
         let (observe, name) = (Arc::clone(&parts.observe), card.name.clone());
         move || observe.on(Signal::Limited { endpoint: &name, by })
@@ -255,17 +255,18 @@ fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> 
                 Arc::clone(&parts.ids),
                 Arc::clone(&parts.observe),
             )
-            .priced(prices, unknown),
+            .priced(prices, unknown)
+            .of_version(version),
         )
-        .service(Asked { endpoint, clock: Arc::clone(&parts.clock) });
+        .service(Asked { endpoint, clock: Arc::clone(&parts.clock), observe: Arc::clone(&parts.observe) });
     Ok(CallService::new(service))
 }
 
-/// What an endpoint charges, and whether nobody knows it.
-fn prices(parts: &Parts, card: &Card) -> (Arc<Prices>, bool) {
+/// What an endpoint charges, whether nobody knows it, and where that is from.
+fn prices(parts: &Parts, card: &Card) -> (Arc<Prices>, bool, Option<Arc<str>>) {
     match parts.said.get(&card.name).and_then(|said| said.priced.as_ref()) {
-        Some(priced) => (Arc::clone(&priced.prices), priced.unknown),
-        None => (Arc::new(Prices::from(card.tariff)), false),
+        Some(priced) => (Arc::clone(&priced.prices), priced.unknown, priced.version.clone()),
+        None => (Arc::new(Prices::from(card.tariff)), false, None),
     }
 }
 
@@ -322,6 +323,22 @@ fn breaker(
 struct Asked {
     endpoint: Arc<dyn Endpoint>,
     clock: Arc<dyn Clock>,
+    observe: Arc<dyn Observe>,
+}
+
+/// A request on its way; tells that it was sent, unless it was not, and whether or not anybody waits for it.
+struct Sending {
+    endpoint: Arc<dyn Endpoint>,
+    observe: Arc<dyn Observe>,
+    unsent: bool,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.unsent {
+            self.observe.on(Signal::Sent { endpoint: &self.endpoint.card().name });
+        }
+    }
 }
 
 impl Service<Call> for Asked {
@@ -335,9 +352,14 @@ impl Service<Call> for Asked {
 
     fn call(&mut self, call: Call) -> Self::Future {
         let (endpoint, clock) = (Arc::clone(&self.endpoint), Arc::clone(&self.clock));
+        let observe = Arc::clone(&self.observe);
         Box::pin(async move {
             let (attempt, waits) = (call.attempt, Arc::clone(&call.waits));
-            let mut reply = Waited::new(endpoint.call(call), clock, Arc::clone(&waits)).await?;
+            let mut sending = Sending { endpoint: Arc::clone(&endpoint), observe, unsent: false };
+            let answered = Waited::new(endpoint.call(call), clock, Arc::clone(&waits)).await;
+            sending.unsent = answered.as_ref().is_err_and(Error::is_before_sending);
+            drop(sending);
+            let mut reply = answered?;
             reply.head.attempts = attempt;
             reply.head.waits = Some(waits);
             reply.head.provider = Some(endpoint.card().provider.clone());

@@ -1,7 +1,9 @@
 //! One file a command.
 
 pub(crate) mod agents;
+pub(crate) mod budget;
 pub(crate) mod config;
+pub(crate) mod cost;
 mod explain;
 pub(crate) mod feedback;
 pub(crate) mod prices;

@@ -3,6 +3,7 @@
 mod about;
 mod agents;
 mod cache;
+mod costs;
 mod feedback;
 mod gateway;
 mod headers;
@@ -42,6 +43,11 @@ pub fn router(maof: Maof) -> Router {
         .route("/tasks/{id}", get(tasks::show).delete(tasks::cancel))
         .route("/tasks/{id}/events", get(tasks::events))
         .route("/agents", get(agents::list))
+        .route("/budget", get(costs::budgets))
+        .route("/budget/update", post(costs::update))
+        .route("/cost/breakdown", get(costs::breakdown))
+        .route("/cost/suggestions", get(costs::suggestions))
+        .route("/cost/forecast", get(costs::forecast))
         .route("/cache", delete(cache::clear))
         .route("/feedback", post(feedback::give))
         .route("/health", get(health::health))

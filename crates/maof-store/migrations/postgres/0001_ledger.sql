@@ -54,6 +54,15 @@ CREATE TABLE attempt (
     cost     BIGINT NOT NULL, -- nano-dollars
     failure  JSONB,
     purpose  TEXT,            -- none: for the caller
+    key      TEXT,            -- the name of the caller's
+    team     TEXT,
+    tier     TEXT   NOT NULL,
+    type     TEXT,            -- the task's
+    tags     JSONB,
+    asked    BIGINT,          -- the bound on the output that the caller asked for
+    price    TEXT,            -- the version of the prices
+    question BIGINT,          -- the same where the question is
+    opening  BIGINT,          -- the same where the question's opening is
     PRIMARY KEY (tenant, id)
 );
 
@@ -81,7 +90,7 @@ CREATE TABLE said (
 );
 
 -- Applies what a node has gathered, in one step: first attempts, then the ends of holds, then new and higher holds, each
--- of them whole or not at all. `batch` has `attempts` (rows of `attempt` with `tokens` used, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
+-- of them whole or not at all. `batch` has `attempts` (rows of `attempt`, its `key` as `shown`, with `tokens` used, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
 -- spent, or as much as was used), `closes` (keys)
 -- and `charges` (of holds: `hold` numbers them, `start` is the window's for an account that its key does not hold yet;
 -- no account twice in a hold, no key in two holds). Gives what is spent and held on each charge's account after its hold; one that
@@ -157,12 +166,13 @@ BEGIN
             FROM jsonb_to_recordset(batch->'attempts') AS s (
                 tenant TEXT, id UUID, call UUID, "user" TEXT, run UUID, step TEXT, agent TEXT, endpoint TEXT,
                 model TEXT, began BIGINT, micros BIGINT, usage JSONB, cost BIGINT, failure JSONB, purpose TEXT,
+                shown TEXT, team TEXT, tier TEXT, type TEXT, tags JSONB, asked BIGINT, price TEXT, question BIGINT, opening BIGINT,
                 keys JSONB, tokens BIGINT, place BIGINT)
             ORDER BY s.tenant, s.id, s.place
         ), fresh AS (
             INSERT INTO attempt
             SELECT tenant, id, call, "user", run, step, agent, endpoint, model, began, micros, usage, cost, failure,
-                purpose
+                purpose, shown, team, tier, type, tags, asked, price, question, opening
             FROM sent
             ON CONFLICT DO NOTHING
             RETURNING attempt.tenant, attempt.id

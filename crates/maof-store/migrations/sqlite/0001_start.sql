@@ -87,6 +87,15 @@ CREATE TABLE attempt (
     cost     INTEGER NOT NULL, -- nano-dollars
     failure  TEXT,             -- JSON
     purpose  TEXT,             -- none: for the caller
+    key      TEXT,             -- the name of the caller's
+    team     TEXT,
+    tier     TEXT    NOT NULL,
+    type     TEXT,             -- the task's
+    tags     TEXT,             -- JSON
+    asked    INTEGER,          -- the bound on the output that the caller asked for
+    price    TEXT,             -- the version of the prices
+    question INTEGER,          -- the same where the question is
+    opening  INTEGER,          -- the same where the question's opening is
     PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 

@@ -35,6 +35,11 @@ fn attempt(id: u128, cost: i64) -> Attempt {
         call: CallId::from_uuid(uuid::Uuid::nil()),
         tenant: name.clone(),
         user: name.clone(),
+        key: None,
+        team: None,
+        tier: name.clone(),
+        task_type: None,
+        tags: None,
         run: None,
         step: None,
         agent: name.clone(),
@@ -46,6 +51,10 @@ fn attempt(id: u128, cost: i64) -> Attempt {
         cost: Money::from_nanos(cost),
         failure: None,
         purpose: maof_core::Purpose::Shadow,
+        asked: None,
+        price: None,
+        question: None,
+        opening: None,
     }
 }
 

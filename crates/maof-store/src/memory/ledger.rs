@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
+    Account, Attempt, AttemptId, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Spending,
+    SpendingQuery, Standing, Timestamp,
 };
 
 use super::MemoryStore;
@@ -86,6 +87,10 @@ impl Ledger for MemoryStore {
             book.said.clear();
         }
         Ok(book.said.insert(said.to_owned()))
+    }
+
+    async fn spending(&self, query: &SpendingQuery) -> Result<Spending> {
+        Spending::over(query, self.ledger.lock().attempts.iter())
     }
 
     async fn flush(&self) -> Result<()> {

@@ -12,7 +12,8 @@ macro_rules! of {
     ($which:literal) => {
         concat!(
             "SELECT tenant, id, call, \"user\", run, step, agent, endpoint, model, began, micros, \
-             usage::TEXT AS usage, cost, failure::TEXT AS failure, purpose FROM attempt WHERE tenant = $1",
+             usage::TEXT AS usage, cost, failure::TEXT AS failure, purpose, key, team, tier, type, \
+             tags::TEXT AS tags, asked, price, question, opening FROM attempt WHERE tenant = $1",
             $which,
             " ORDER BY id DESC LIMIT $2"
         )
@@ -42,6 +43,15 @@ pub(super) struct AttemptRow {
     cost: i64,
     failure: Option<String>,
     purpose: Option<String>,
+    key: Option<String>,
+    team: Option<String>,
+    tier: String,
+    r#type: Option<String>,
+    tags: Option<String>,
+    asked: Option<i64>,
+    price: Option<String>,
+    question: Option<i64>,
+    opening: Option<i64>,
 }
 
 impl AttemptRow {
@@ -50,6 +60,8 @@ impl AttemptRow {
         let usage: Usage = serde_json::from_str(&self.usage).map_err(damaged)?;
         let failure: Option<Failure> =
             self.failure.as_deref().map(serde_json::from_str).transpose().map_err(damaged)?;
+        let tags = self.tags.as_deref().map(serde_json::from_str).transpose().map_err(damaged)?.map(Arc::new);
+        let number = |number: i64| u64::try_from(number).unwrap_or(0);
         let purpose = match self.purpose {
             Some(word) => Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == word),
             None => Some(Purpose::Answer),
@@ -59,17 +71,26 @@ impl AttemptRow {
             call: CallId::from_uuid(self.call),
             tenant: name(&self.tenant)?,
             user: name(&self.user)?,
+            key: self.key.as_deref().map(name).transpose()?,
+            team: self.team.as_deref().map(name).transpose()?,
+            tier: name(&self.tier)?,
+            task_type: self.r#type.as_deref().map(name).transpose()?,
+            tags,
             run: self.run.map(RunId::from_uuid),
             step: self.step.map(Arc::from),
             agent: name(&self.agent)?,
             endpoint: name(&self.endpoint)?,
             model: self.model.into(),
             began: Timestamp::from_micros(self.began),
-            micros: u64::try_from(self.micros).unwrap_or(0),
+            micros: number(self.micros),
             usage,
             cost: Money::from_nanos(self.cost),
             failure,
             purpose: purpose.ok_or_else(|| damaged("no purpose of an attempt has this name"))?,
+            asked: self.asked.map(number),
+            price: self.price.map(Arc::from),
+            question: self.question.map(number),
+            opening: self.opening.map(number),
         })
     }
 }

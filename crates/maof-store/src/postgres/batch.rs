@@ -1,8 +1,8 @@
 //! A batch as the SQL function takes it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use maof_core::{Account, Attempt, Balance, Charge, Standing, Timestamp, Usage};
+use maof_core::{Account, Attempt, Balance, Charge, Name, Standing, Timestamp, Usage};
 use serde::Serialize;
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -42,6 +42,24 @@ struct Used<'a> {
     failure: Option<&'a maof_core::Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<&'a str>,
+    /// The name of the caller's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<&'a str>,
+    tier: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a BTreeMap<Name, Name>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opening: Option<i64>,
 }
 
 /// A hold that an attempt is charged to.
@@ -102,7 +120,7 @@ fn used<'a>(keys: &'a Keys, place: usize, row: &'a Attempt) -> Used<'a> {
     Used {
         keys: keys.iter().map(|(key, moved)| Key { key, moved: *moved }).collect(),
         place,
-        tokens: i64::try_from(row.usage.total_tokens()).unwrap_or(i64::MAX),
+        tokens: number(row.usage.total_tokens()),
         tenant: row.tenant.as_str(),
         id: row.id.uuid(),
         call: row.call.uuid(),
@@ -113,12 +131,26 @@ fn used<'a>(keys: &'a Keys, place: usize, row: &'a Attempt) -> Used<'a> {
         endpoint: row.endpoint.as_str(),
         model: &row.model,
         began: row.began.micros(),
-        micros: i64::try_from(row.micros).unwrap_or(i64::MAX),
+        micros: number(row.micros),
         usage: &row.usage,
         cost: row.cost.nanos(),
         failure: row.failure.as_ref(),
         purpose: (!row.purpose.is_answer()).then_some(row.purpose.as_str()),
+        shown: row.key.as_ref().map(Name::as_str),
+        team: row.team.as_ref().map(Name::as_str),
+        tier: row.tier.as_str(),
+        r#type: row.task_type.as_ref().map(Name::as_str),
+        tags: row.tags.as_deref(),
+        asked: row.asked.map(number),
+        price: row.price.as_deref(),
+        question: row.question.map(number),
+        opening: row.opening.map(number),
     }
+}
+
+/// What the database's numbers hold of one.
+fn number(of: u64) -> i64 {
+    i64::try_from(of).unwrap_or(i64::MAX)
 }
 
 fn wanted(place: usize, hold: &Hold) -> impl Iterator<Item = Wanted<'_>> {

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maof_core::{
-    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
+    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Spending, SpendingQuery,
+    Standing, Timestamp,
 };
+use sqlx::AssertSqlSafe;
 
 use super::apply::away;
 use super::attempts::{AttemptRow, OF_RUN, OF_TENANT};
 use super::queue::Queue;
 use super::slices::{Slices, slice_key};
 use super::{batch, keep};
+use crate::spending;
 
 /// A ledger that several processes share. Cheap to clone; when the last clone goes, what was sent is still written.
 #[derive(Clone)]
@@ -137,6 +140,23 @@ impl Ledger for PostgresLedger {
         let insert = sqlx::query("INSERT INTO said (what, at) VALUES ($1, $2) ON CONFLICT DO NOTHING");
         let done = insert.bind(said).bind(now.micros()).execute(&self.inner.reads).await.map_err(away)?;
         Ok(done.rows_affected() > 0)
+    }
+
+    async fn spending(&self, query: &SpendingQuery) -> Result<Spending> {
+        query.check()?;
+        self.written().await?;
+        let (sql, texts) = spending::select(spending::Sql::Postgres, query);
+        let mut asked = sqlx::query(AssertSqlSafe(sql))
+            .bind(query.tenant.as_str())
+            .bind(query.since.micros())
+            .bind(query.until.micros())
+            .bind(i64::from(query.at_least.max(1)))
+            .bind(i64::from(query.limit));
+        for text in texts {
+            asked = asked.bind(text);
+        }
+        let rows = asked.fetch_all(&self.inner.reads).await.map_err(away)?;
+        spending::read(query, &rows).map_err(away)
     }
 
     async fn flush(&self) -> Result<()> {

@@ -81,6 +81,11 @@ fn attempt(number: u128, cost: i64) -> Attempt {
         call: CallId::from_uuid(uuid::Uuid::from_u128(number)),
         tenant: name("t"),
         user: name("u"),
+        key: None,
+        team: None,
+        tier: name("gold"),
+        task_type: None,
+        tags: None,
         run: None,
         step: None,
         agent: name("x"),
@@ -92,6 +97,10 @@ fn attempt(number: u128, cost: i64) -> Attempt {
         cost: Money::from_nanos(cost),
         failure: None,
         purpose: maof_core::Purpose::Answer,
+        asked: None,
+        price: None,
+        question: None,
+        opening: None,
     }
 }
 

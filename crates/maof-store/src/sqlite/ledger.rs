@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maof_core::{
-    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Standing, Timestamp,
+    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Spending, SpendingQuery,
+    Standing, Timestamp,
 };
-
 use rusqlite::{Connection, params};
 
 use super::job::How;
@@ -60,7 +60,10 @@ impl Ledger for SqliteStore {
     }
 
     async fn balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
-        Ok(self.writes()?.accounts.lock().balance(account, now))
+        match &self.inner.writes {
+            Some(writes) => Ok(writes.accounts.lock().balance(account, now)),
+            None => self.read_balance(account, now).await,
+        }
     }
 
     async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {
@@ -75,6 +78,11 @@ impl Ledger for SqliteStore {
             Ok(Ok(insert.execute(params![said, now.micros()])? > 0))
         };
         self.writes()?.writer.write(How::Plain, ask).await
+    }
+
+    async fn spending(&self, query: &SpendingQuery) -> Result<Spending> {
+        self.write_rows().await?;
+        self.read_spending(query).await
     }
 
     async fn flush(&self) -> Result<()> {

@@ -1,13 +1,17 @@
 //! Reads, through sqlx.
 
 use bytes::Bytes;
-use maof_core::{Attempt, AuditRow, Name, Record, Result, Run, RunFilter, RunId, Timestamp};
+use maof_core::{
+    Account, Attempt, AuditRow, Balance, Name, Record, Result, Run, RunFilter, RunId, Spending,
+    SpendingQuery, Timestamp,
+};
 use sqlx::AssertSqlSafe;
 
 use super::attempts::{self, AttemptRow};
 use super::rows::{COLUMNS, RunRow, damaged, key, number};
 use super::{SqliteStore, away};
 use crate::memory::{LONGEST_LIST, no_such};
+use crate::spending;
 
 impl SqliteStore {
     pub(super) async fn read_run(&self, tenant: &Name, run: RunId) -> Result<Run> {
@@ -108,5 +112,37 @@ impl SqliteStore {
             })
         };
         rows.into_iter().map(line).collect()
+    }
+
+    pub(super) async fn read_spending(&self, query: &SpendingQuery) -> Result<Spending> {
+        query.check()?;
+        let (sql, texts) = spending::select(spending::Sql::Sqlite, query);
+        let mut asked = sqlx::query(AssertSqlSafe(sql))
+            .bind(query.tenant.as_str())
+            .bind(query.since.micros())
+            .bind(query.until.micros())
+            .bind(i64::from(query.at_least.max(1)))
+            .bind(i64::from(query.limit));
+        for text in texts {
+            asked = asked.bind(text);
+        }
+        let rows = asked.fetch_all(&self.inner.reads).await.map_err(away)?;
+        spending::read(query, &rows).map_err(away)
+    }
+
+    /// What an account has spent, for who looks on; what is held only the process knows that holds it.
+    pub(super) async fn read_balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
+        let Account { tenant, name, measure, window } = account;
+        let read = "SELECT spent FROM account WHERE tenant = ? AND name = ? AND measure = ? AND period = ? AND start = ?";
+        let row: Option<(i64,)> = sqlx::query_as(read)
+            .bind(tenant.as_str())
+            .bind(name.as_str())
+            .bind(measure.as_str())
+            .bind(window.as_str())
+            .bind(window.start(now).micros())
+            .fetch_optional(&self.inner.reads)
+            .await
+            .map_err(away)?;
+        Ok(row.map(|(spent,)| Balance { spent, held: 0 }).unwrap_or_default())
     }
 }

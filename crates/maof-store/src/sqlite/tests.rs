@@ -106,8 +106,8 @@ async fn claim(store: &SqliteStore, limit: u32, now: Timestamp) -> Vec<Run> {
 
 fn attempt(number: u128, at: Timestamp) -> Attempt {
     serde_json::from_value(serde_json::json!({
-        "id": uuid::Uuid::from_u128(number), "call": uuid::Uuid::nil(), "tenant": "t", "user": "u", "run": null,
-        "step": null, "agent": "a", "endpoint": "e", "model": "m", "began": at, "micros": 1, "usage": {},
+        "id": uuid::Uuid::from_u128(number), "call": uuid::Uuid::nil(), "tenant": "t", "user": "u", "tier": "x",
+        "run": null, "step": null, "agent": "a", "endpoint": "e", "model": "m", "began": at, "micros": 1, "usage": {},
         "cost": 0,
     }))
     .unwrap()

@@ -52,6 +52,23 @@ fn signals_are_counted_under_the_promised_names() {
 }
 
 #[test]
+fn a_request_that_was_not_written_down_lowers_the_capture_rate() {
+    let metrics = Metrics::new(&[name("a")], &[name("e")], &[]).unwrap();
+    let check = |rate: &str| {
+        let text = metrics.render();
+        assert!(text.contains(&format!("\nmaof_capture_rate {rate}\n")), "{text}");
+    };
+    check("1");
+    for _ in 0..4 {
+        metrics.on(Signal::Sent { endpoint: &name("e") });
+    }
+    (0..3).for_each(|_| attempt(&metrics, "a", None));
+    check("0.75");
+    attempt(&metrics, "a", Some(ErrorKind::Timeout));
+    check("1");
+}
+
+#[test]
 fn made_up_names_add_no_series() {
     let metrics = Metrics::new(&[name("a")], &[name("e")], &[]).unwrap();
     attempt(&metrics, "x0", None);
@@ -123,6 +140,7 @@ fn tell_everything(metrics: &Metrics) {
         Signal::NearLimit { account: &a },
         Signal::BudgetAlert { account: &a, percent: 80 },
         Signal::PriceUnknown { endpoint: &e },
+        Signal::Sent { endpoint: &e },
         Signal::Run { run, task_type: &t, state: RunState::Failed, age },
     ] {
         metrics.on(signal);

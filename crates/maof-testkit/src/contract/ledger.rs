@@ -71,6 +71,11 @@ pub(super) fn attempt(number: u128, cost: i64) -> Attempt {
         call: CallId::from_uuid(uuid::Uuid::from_u128(number)),
         tenant: name("t"),
         user: name("u"),
+        key: Some(name("k")),
+        team: Some(name("x")),
+        tier: name("gold"),
+        task_type: Some(name("summary")),
+        tags: Some(Arc::new([(name("team"), name("finance")), (name("a.b"), name("c"))].into())),
         run: Some(RunId::from_uuid(uuid::Uuid::from_u128(7))),
         step: Some("s".into()),
         agent: name("a"),
@@ -82,6 +87,10 @@ pub(super) fn attempt(number: u128, cost: i64) -> Attempt {
         cost: Money::from_nanos(cost),
         failure: None,
         purpose: maof_core::Purpose::Shadow,
+        asked: Some(9),
+        price: Some("file 1".into()),
+        question: Some(1 << 62),
+        opening: Some(7),
     }
 }
 

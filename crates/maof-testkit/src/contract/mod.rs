@@ -13,6 +13,7 @@ pub mod journal;
 pub mod ledger;
 pub mod shared_ledger;
 pub mod snapshots;
+pub mod spending;
 
 /// A store that is to be tested, and what must live as long as it.
 pub trait Made<S, K> {
@@ -105,6 +106,17 @@ macro_rules! ledger_contract {
                 one_account_under_two_limits_holds_once_within_both,
                 a_hold_that_nobody_waits_for_leaves_nothing,
                 what_was_said_is_not_said_again,
+            ]
+        );
+        $crate::contract!(
+            spending,
+            $make,
+            [
+                spending_is_what_the_attempts_come_to,
+                groups_are_the_dearest_first_and_the_rest_is_summed,
+                spending_is_of_its_tenant_and_its_time,
+                vast_amounts_do_not_stop_a_report,
+                a_question_that_makes_no_sense_is_refused_by_field,
             ]
         );
     };

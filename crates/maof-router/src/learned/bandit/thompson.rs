@@ -115,6 +115,19 @@ impl State {
         Ok(())
     }
 
+    /// What each arm's answers were worth, over all classes and nodes: the sum of scores, and how many they are. Older
+    /// scores count for less.
+    pub fn worth(&self) -> BTreeMap<Name, (f64, f64)> {
+        let mut worth: BTreeMap<Name, (f64, f64)> = BTreeMap::new();
+        let tallies = self.classes.values().flat_map(BTreeMap::values).flat_map(|register| &register.tallies);
+        for (arm, tally) in tallies {
+            let (sum, scores) = worth.entry(arm.clone()).or_default();
+            *sum += tally.good;
+            *scores += tally.good + tally.bad;
+        }
+        worth
+    }
+
     fn check(&self) -> Result<()> {
         let wrong = |why: String| Err(Error::invalid_request(why).param("state"));
         if self.version != VERSION {
