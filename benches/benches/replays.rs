@@ -1,5 +1,6 @@
 //! Replays in virtual time of what real endpoints took (150 requests each, ray-project/llmperf-leaderboard, Apache-2.0):
-//! what hedging is worth where some streams stall, and how near a run comes to the critical path of its steps. Seeded:
+//! what hedging is worth where some streams stall, how near a run comes to the critical path of its steps, and how soon a vote
+//! that is decided stops waiting. Seeded:
 //! the same figures every time. `cargo bench -p maof-benches --bench replays`; the records are read from `MAOF_DATA`
 //! (default `../shared/data` beside the checkout), folder `llmperf`.
 #![allow(
@@ -13,8 +14,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -295,20 +296,29 @@ impl Graph {
     }
 }
 
-async fn makespan(graph: &Graph) -> f64 {
-    let card = Card {
+fn card(endpoint: &str) -> Card {
+    Card {
         provider: name("test"),
-        model: "patient".into(),
-        name: name("patient"),
+        model: endpoint.into(),
+        name: name(endpoint),
         operations: vec![Operation::Chat],
         tariff: Tariff::default(),
         context: None,
         max_output: 100,
-    };
-    let maof = Maof::builder(Config::default()).in_memory().endpoint(Arc::new(Patient(card)));
-    let maof = maof.build().await.unwrap();
+    }
+}
+
+async fn makespan(graph: &Graph) -> f64 {
+    took(vec![Arc::new(Patient(card("patient")))], graph.workflow()).await
+}
+
+/// How long a run of a workflow over these endpoints takes, in seconds.
+async fn took(endpoints: Vec<Arc<dyn Endpoint>>, workflow: Value) -> f64 {
+    let builder = Maof::builder(Config::default()).in_memory();
+    let builder = endpoints.into_iter().fold(builder, |builder, endpoint| builder.endpoint(endpoint));
+    let maof = builder.build().await.unwrap();
     maof.work();
-    let workflow = maof.compile(serde_json::from_value(graph.workflow()).unwrap()).unwrap();
+    let workflow = maof.compile(serde_json::from_value(workflow).unwrap()).unwrap();
     let who = Principal::local();
     let request = TaskRequest {
         task_type: workflow.name.clone(),
@@ -355,7 +365,98 @@ fn graphs() {
     }
 }
 
+/// Members of a vote, and how many of them decide it when all agree.
+const VOTERS: (usize, usize) = (5, 3);
+
+/// One member of a vote, who takes so many seconds; notes in real time when members answered, and when they were let go.
+#[derive(Debug)]
+struct Juror {
+    card: Card,
+    seconds: f64,
+    noted: Arc<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    answered: Mutex<Vec<std::time::Instant>>,
+    dropped: Mutex<Vec<std::time::Instant>>,
+}
+
+/// Notes when a call is dropped before its answer.
+struct LetGo<'a>(Option<&'a Noted>);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        if let Some(noted) = self.0 {
+            noted.dropped.lock().unwrap().push(std::time::Instant::now());
+        }
+    }
+}
+
+#[async_trait]
+impl Endpoint for Juror {
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    async fn call(&self, _: Call) -> Result<Reply> {
+        let mut let_go = LetGo(Some(&self.noted));
+        sleep(Duration::from_secs_f64(self.seconds)).await;
+        let_go.0 = None;
+        self.noted.answered.lock().unwrap().push(std::time::Instant::now());
+        Ok(Reply::whole(Response::chat(ChatAnswer::text("yes"))))
+    }
+}
+
+/// What a vote took beside its deciding answer and beside its last one, and the longest that a loser went on, in real
+/// milliseconds.
+fn vote(times: &[Times], random: &Seeded) -> [f64; 3] {
+    let (voters, decide) = VOTERS;
+    let mut seconds: Vec<f64> =
+        (0..voters).map(|_| times[random.below(times.len() as u64) as usize].1).collect();
+    let noted = Arc::new(Noted::default());
+    let juror = |(at, seconds): (usize, &f64)| {
+        let card = card(&format!("juror-{at}"));
+        Arc::new(Juror { card, seconds: *seconds, noted: Arc::clone(&noted) }) as Arc<dyn Endpoint>
+    };
+    let jurors: Vec<_> = seconds.iter().enumerate().map(juror).collect();
+    let names: Vec<String> = (0..voters).map(|at| format!("juror-{at}")).collect();
+    let step = json!({"id": "vote", "parallel": names, "join": {"strategy": "majority"}, "early_stop": true});
+    let took = virtual_time(took(jurors, json!({"name": "vote", "steps": [step]})));
+    seconds.sort_by(f64::total_cmp);
+    let decided = noted.answered.lock().unwrap()[decide - 1];
+    let dropped = noted.dropped.lock().unwrap();
+    assert_eq!(dropped.len(), voters - decide, "the losers were cancelled");
+    let latest = dropped.iter().map(|at| at.saturating_duration_since(decided).as_secs_f64() * 1e3);
+    [took / seconds[decide - 1], seconds[voters - 1] / took, latest.fold(0.0, f64::max)]
+}
+
+fn quorums() {
+    let (voters, decide) = VOTERS;
+    println!("votes of {voters} that {decide} decide, with `early_stop`; medians of {ROUNDS} rounds of 200");
+    for endpoint in ["anyscale_70b", "bedrock_70b", "fireworks_7b"] {
+        let times = recorded(endpoint);
+        let mut rounds: Vec<[f64; 3]> = Vec::new();
+        for seed in 1..=ROUNDS {
+            let random = Seeded::new(seed);
+            let each: Vec<[f64; 3]> = (0..200).map(|_| vote(&times, &random)).collect();
+            let mean = |at: usize| each.iter().map(|vote| vote[at]).sum::<f64>() / each.len() as f64;
+            let slowest = each.iter().map(|vote| vote[2]).fold(0.0, f64::max);
+            rounds.push([mean(0), mean(1), slowest]);
+        }
+        let of = |at: usize| median(rounds.iter().map(|round| round[at]).collect());
+        println!(
+            "{endpoint:20} {:.4} of answer {decide} (goal 1.05); waiting for all takes {:.2} times as long; the slowest loser \
+             went on for {:.2} ms (goal 5)",
+            of(0),
+            of(1),
+            of(2)
+        );
+    }
+}
+
 fn main() {
     hedging();
     graphs();
+    quorums();
 }

@@ -40,19 +40,30 @@ impl Server {
         Server::start_in(dir, more).await
     }
 
+    /// Writes another configuration, which it does not know until it is reloaded.
+    pub fn write_config(&self, more: &str) {
+        std::fs::write(self.dir.path().join(FILE), more).unwrap();
+    }
+
     async fn start_in(dir: TempDir, more: &str) -> Server {
         maof::init();
-        let mut config = Config::parse(if more.is_empty() { "{}" } else { more }).unwrap();
-        config.server.listen = "127.0.0.1:0".to_owned();
-        config.store.path = dir.path().join("maof.db");
-        config.server.keys = dir.path().join("keys.json");
+        let place = dir.path().to_owned();
+        std::fs::write(place.join(FILE), if more.is_empty() { "{}" } else { more }).unwrap();
+        let read = move || {
+            let mut config = Config::load(&place.join(FILE))?;
+            config.server.listen = "127.0.0.1:0".to_owned();
+            config.store.path = place.join("maof.db");
+            config.server.keys = place.join("keys.json");
+            Ok(config)
+        };
+        let config = read().unwrap();
         let (key, user) = entry("test", maof::Role::User);
         let (admin, administrator) = entry("admin", maof::Role::Admin);
         let keys = json!({"version": 1, "keys": [user, administrator]});
         std::fs::write(&config.server.keys, keys.to_string()).unwrap();
         let listener = maof_http::bind(&config.server.listen).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let maof = Maof::builder(config).with_keys().build().await.unwrap();
+        let maof = Maof::builder(config).with_keys().reloads(read).build().await.unwrap();
         maof.work();
         let (stop, stopped) = oneshot::channel::<()>();
         let served = maof.clone();
@@ -73,6 +84,9 @@ impl Server {
         self.client.post(format!("{}{path}", self.base)).bearer_auth(&self.key).json(body)
     }
 }
+
+/// The configuration's file.
+const FILE: &str = "maof.yaml";
 
 /// A key, and what is kept of it.
 fn entry(label: &str, role: maof::Role) -> (String, Value) {

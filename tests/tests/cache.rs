@@ -183,3 +183,45 @@ async fn without_a_cache_nothing_is_said_of_one() {
     let error = server.maof.forget_answers(&Principal::local(), None).await.unwrap_err();
     assert_eq!(error.kind().as_str(), "not_found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_in_other_words_is_answered_likewise_where_that_is_wished() {
+    let asked = "How can I get a refund for my train ticket to Paris?";
+    let other = "How do I get the refund for a train ticket to Paris?";
+    let (exact, _upstream) = server(CONFIG).await;
+    assert_eq!(ask(&exact, &question(asked, json!({})), "").await.0, "miss");
+    assert_eq!(ask(&exact, &question(other, json!({})), "").await.0, "miss", "off by default");
+    let (server, upstream) = server(&CONFIG.replace("cache: {}", "cache: {semantic: {}}")).await;
+    let first = text_of(&ask(&server, &question(asked, json!({})), "").await.1);
+    for stream in [false, true] {
+        let body = question(other, json!({"stream": stream}));
+        let response = server.post("/v1/chat/completions", &body).send().await.unwrap();
+        let percent: u32 = header(&response, "x-maof-cache-similarity").parse().unwrap();
+        assert_eq!(
+            (header(&response, "x-maof-cache"), header(&response, "x-maof-attempts")),
+            ("similar", "0")
+        );
+        assert!((45..100).contains(&percent), "{percent}");
+        assert!(response.text().await.unwrap().contains(first.as_str().unwrap()));
+    }
+    assert_eq!(ask(&server, &question(asked, json!({})), "").await.0, "hit");
+    let elsewhere = other.replace("Paris", "Berlin");
+    assert_eq!(ask(&server, &question(&elsewhere, json!({})), "").await.0, "miss");
+    assert_eq!(ask(&server, &question(other, json!({})), "no-cache").await.0, "bypass");
+    // Other instructions, what was said before, or another number of tokens make another question.
+    let instructed = json!([{"role": "system", "content": "In French."}, {"role": "user", "content": asked}]);
+    assert_eq!(ask(&server, &question("", json!({"messages": instructed})), "").await.0, "miss");
+    assert_eq!(
+        ask(&server, &question(&other.replace("the refund", "that refund"), json!({"max_tokens": 5})), "")
+            .await
+            .0,
+        "miss"
+    );
+    assert_eq!(upstream.stats().requests, 5);
+    let text = server.get("/metrics/prometheus").send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("maof_cache_total{result=\"similar\"} 2\n"), "{text}");
+    // What an admin forgets is not given in other words either.
+    let url = format!("{}/cache", server.base);
+    server.client.delete(url).bearer_auth(&server.admin).send().await.unwrap();
+    assert_eq!(ask(&server, &question(other, json!({})), "no-store").await.0, "miss");
+}

@@ -98,6 +98,29 @@ async fn a_doubtful_answer_is_escalated_and_both_attempts_are_billed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_can_afford_only_the_cheap_agent_is_answered_by_it() {
+    for clerk in [GOOD, BAD] {
+        let script =
+            Script::default().model("cheap", [says(clerk, false)]).model("dear", [says("Lyon.", false)]);
+        let upstream = Upstream::start(script).await;
+        let config = CONFIG.replace("URL", &upstream.base_url()).replace("HELD", "false");
+        // 4,096 tokens of an answer at the dear one's price are 0.41 dollars, at the cheap one's 0.0041.
+        let server =
+            Server::start(&format!("{config}budgets: [{{account: tenant, limit_usd: 0.01}}]\n")).await;
+        let response = ask(&server, false).await;
+        assert_eq!(header(&response, "x-maof-agent"), "clerk");
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(
+            answer["choices"][0]["message"]["content"], clerk,
+            "what is paid for is given, though it is doubtful"
+        );
+        assert_eq!(upstream.stats().models.get("dear"), None);
+        let text = server.get("/metrics/prometheus").send().await.unwrap().text().await.unwrap();
+        assert!(text.contains("maof_cascades_total{result=\"kept\"} 1\n"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_goes_to_whom_it_asks_for_unless_it_is_to_be_held() {
     for (held, clerk, agent, said) in
         [(false, GOOD, "editor", "Lyon."), (true, GOOD, "clerk", GOOD), (true, BAD, "editor", "Lyon.")]

@@ -50,6 +50,22 @@ async fn the_same_idempotency_key_is_the_same_task() {
     let (status, first) = send("good").await;
     assert_eq!((status, &first["status"]), (StatusCode::OK, &json!("completed")));
     assert_eq!(send("good").await.1["id"], first["id"]);
+    let another = [("priority", json!(2)), ("session", json!("s")), ("tags", json!({"team": "x"}))];
+    for (field, value) in another {
+        let mut other = task("good");
+        other[field] = value;
+        let (status, error) = json_of(server.post("/tasks", &other).header("idempotency-key", "k1")).await;
+        assert_eq!(
+            (status, &error["error"]["param"]),
+            (StatusCode::CONFLICT, &json!("Idempotency-Key")),
+            "{field}"
+        );
+    }
+    // Whoever sends it again has less time left.
+    let mut later = task("good");
+    later["deadline_ms"] = json!(60_000);
+    let (_, again) = json_of(server.post("/tasks?wait=30", &later).header("idempotency-key", "k1")).await;
+    assert_eq!(again["id"], first["id"]);
     let (status, error) = send("bad").await;
     assert_eq!((status, &error["error"]["code"]), (StatusCode::CONFLICT, &json!("conflict")));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use maof::{Config, Result};
 
 /// Options of every command.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Common {
     /// The configuration file [default: maof.yaml here, or beside the workflow; else built-in local agents]
     #[arg(long, short, global = true, env = "MAOF_CONFIG", value_name = "FILE")]

@@ -206,6 +206,48 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on() {
     assert_eq!((&report["state"], &report["run"]), (&Value::from("completed"), &Value::from(id)));
 }
 
+#[test]
+fn a_server_reads_its_configuration_again_at_a_hangup() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |agents: &str| {
+        std::fs::write(
+            dir.path().join("maof.yaml"),
+            format!("log: {{format: json, filter: info}}\nagents: [{agents}]\n"),
+        )
+        .unwrap()
+    };
+    write("{name: one, endpoints: [lexicon]}");
+    let mut child = Command::new(maof())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .current_dir(dir.path())
+        .env_remove("MAOF_CONFIG")
+        .env_remove("MAOF_DB")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut until = |part: &str| loop {
+        let mut line = String::new();
+        assert_ne!(told.read_line(&mut line).unwrap(), 0, "it ended before it said {part:?}");
+        if line.contains(part) {
+            return line;
+        }
+    };
+    until("listening on http://");
+    let me = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let hang_up = || rustix::process::kill_process(me, rustix::process::Signal::HUP).unwrap();
+    write("{name: one, endpoints: [lexicon]}, {name: two, endpoints: [bayes]}");
+    hang_up();
+    assert!(until("the configuration was reloaded").contains("+1 -0 ~0"));
+    write("{name: one, endpoints: [nowhere]}");
+    hang_up();
+    let line = until("the configuration was not reloaded");
+    assert!(line.contains("agents[0].endpoints"), "{line}");
+    rustix::process::kill_process(me, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
 /// Outcomes of two models: the cheap one can do what is easy, the strong one everything.
 fn outcomes() -> String {
     let line = |n: u32| {

@@ -1,7 +1,8 @@
-//! `maof-server`: serves the REST API and the OpenAI-compatible gateway until it is told to stop.
+//! `maof-server`: serves the REST API and the OpenAI-compatible gateway until it is told to stop. SIGHUP lets it read its configuration
+//! again.
 #![allow(clippy::print_stderr, reason = "a server's first words and last errors go to stderr")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -32,6 +33,20 @@ struct Args {
     db: Option<PathBuf>,
 }
 
+impl Args {
+    /// The configuration of a file, else the built-in one; what the command line says wins over it.
+    fn load(&self, file: Option<&Path>) -> Result<Config> {
+        let mut config = file.map_or_else(|| Ok(Config::default()), Config::load)?;
+        if let Some(listen) = &self.listen {
+            config.server.listen.clone_from(listen);
+        }
+        if let Some(db) = &self.db {
+            config.store.path.clone_from(db);
+        }
+        Ok(config)
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     maof::init();
@@ -46,23 +61,21 @@ async fn main() -> ExitCode {
 
 async fn serve(args: Args) -> Result<()> {
     let here = PathBuf::from("maof.yaml");
-    let mut config = match args.config.or_else(|| here.is_file().then_some(here)) {
-        Some(path) => Config::load(&path)?,
-        None => Config::default(),
-    };
-    if let Some(listen) = args.listen {
-        config.server.listen = listen;
-    }
-    if let Some(db) = args.db {
-        config.store.path = db;
-    }
+    let file = args.config.clone().or_else(|| here.is_file().then_some(here));
+    let config = args.load(file.as_deref())?;
     maof::start_logging(&config)?;
     // The port is taken first: a second server must not touch the first one's database.
     let listener = maof_http::bind(&config.server.listen).await?;
-    let maof = Maof::builder(config).with_keys().build().await?;
+    let mut builder = Maof::builder(config).with_keys();
+    if let Some(file) = file {
+        builder = builder.reloads(move || args.load(Some(&file)));
+    }
+    let maof = builder.build().await?;
     maof.work();
-    if let Ok(address) = listener.local_addr() {
+    let address = listener.local_addr();
+    let serving = maof_http::serve(listener, maof, maof_http::stop_signal());
+    if let Ok(address) = address {
         eprintln!("listening on http://{address}");
     }
-    maof_http::serve(listener, maof, maof_http::stop_signal()).await
+    serving.await
 }

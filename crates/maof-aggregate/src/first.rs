@@ -1,7 +1,7 @@
 //! The first member's answer.
 
 use async_trait::async_trait;
-use maof_core::{Aggregate, Answered, Result, Verdict};
+use maof_core::{Aggregate, Answered, Member, Result, Verdict};
 
 use crate::ballot::ballot;
 use crate::verdict::{nobody, ppm, verdict};
@@ -21,5 +21,15 @@ impl Aggregate for First {
         let agreed: Vec<usize> = (0..said.len()).filter(|place| said[*place] == said[first]).collect();
         let agreement = ppm(agreed.len() as u128, answers.len() as u128);
         Ok(verdict(answers, first, &agreed, agreement, false))
+    }
+
+    /// Once the first who has an answer is known.
+    fn is_decided(&self, members: &[Member<'_>]) -> bool {
+        let counts = |member: &Member<'_>| match member {
+            Member::Answered { value, .. } => value.pointer(&self.key).is_some(),
+            Member::Awaited(_) => true,
+            Member::Failed => false,
+        };
+        matches!(members.iter().find(|member| counts(member)), Some(Member::Answered { .. }))
     }
 }

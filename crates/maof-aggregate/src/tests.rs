@@ -1,7 +1,7 @@
 //! What the strategies make of answers.
 #![allow(clippy::unwrap_used)]
 
-use maof_core::{Answered, Money, Name, Verdict};
+use maof_core::{Answered, Member, Money, Name, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -40,6 +40,47 @@ fn each_strategy_keeps_its_word() {
     check(sure, &abc, json!("yes"), 564_575, &["b", "c"], false);
     let even = json!({"strategy": "weighted", "weights": {"a": 1.0, "b": 0.5, "c": 0.5}});
     check(even, &abc, json!("yes"), 500_000, &["b", "c"], true);
+}
+
+/// Words such as `a=yes`, `b?` (awaited) and `c!` (failed).
+fn decided(config: Value, words: &str, expect: bool) {
+    let built = build(&serde_json::from_value(config.clone()).unwrap()).unwrap();
+    let said = words.split_whitespace().map(|word| {
+        let value = word.split_once('=').map(|(_, value)| json!({"label": value, "sure": 0.9}));
+        (Name::new(&word[..1]).unwrap(), value, word.ends_with('!'))
+    });
+    let said: Vec<_> = said.collect();
+    let member = said.iter().map(|(agent, value, failed)| match value {
+        Some(value) => Member::Answered { agent, value },
+        None if *failed => Member::Failed,
+        None => Member::Awaited(agent),
+    });
+    assert_eq!(built.is_decided(&member.collect::<Vec<_>>()), expect, "{config} {words}");
+}
+
+#[test]
+fn a_join_is_decided_once_nobody_who_is_awaited_can_change_it() {
+    let majority = || json!({"strategy": "majority", "key": "/label"});
+    decided(majority(), "a=y b=y c?", true);
+    decided(majority(), "a=y b=Y. c? d?", false);
+    decided(majority(), "a=y b=y c! d?", true);
+    decided(majority(), "a=y b=n c?", false);
+    decided(majority(), "a=y b=y c=n d=y e?", true);
+    decided(majority(), "a=y b=y c=n d? e?", false);
+    decided(majority(), "a? b? c?", false);
+    let weighted = || json!({"strategy": "weighted", "key": "/label", "weights": {"a": 3.0, "b": 1.0, "c": 1.0, "d": -1.0}});
+    decided(weighted(), "a=y b? c?", true);
+    decided(weighted(), "a? b=y c=y", false);
+    decided(weighted(), "a=y b=n c? e?", false);
+    decided(weighted(), "b=y c=n d? a!", false);
+    decided(weighted(), "b=y d? a!", true);
+    // Log odds of 0.9 are 2.2, and at most 6.9: four who are sure outweigh one who may be surer.
+    let sure = || json!({"strategy": "weighted", "key": "/label", "confidence": "/sure"});
+    decided(sure(), "a=y b=y c=y d?", false);
+    decided(sure(), "a=y b=y c=y d=y e?", true);
+    let first = || json!({"strategy": "first", "key": "/label"});
+    decided(first(), "a! b=y c?", true);
+    decided(first(), "a? b=y c=n", false);
 }
 
 #[test]
@@ -183,6 +224,39 @@ proptest! {
             prop_assert!(config["strategy"] == "first" || verdict.agreement_ppm >= 250_000);
             prop_assert_eq!(verdict.dissent.len(), others);
             prop_assert_eq!(verdict.costs.len(), members.len());
+        }
+    }
+}
+
+proptest! {
+    /// Whatever those say who are awaited when a vote is decided, the verdict is the one of those who have answered.
+    #[test]
+    fn what_is_decided_early_is_what_all_decide(
+        votes in prop::collection::vec((0_u8..3, 0_u32..4), 1..8),
+        answered in prop::collection::vec(any::<bool>(), 8),
+        weigh: bool,
+    ) {
+        let agents: Vec<String> = (0..votes.len()).map(|n| format!("m{n}")).collect();
+        let weights: serde_json::Map<String, Value> =
+            agents.iter().zip(&votes).map(|(agent, (_, weight))| (agent.clone(), json!(weight))).collect();
+        let config = match weigh && votes.iter().any(|(_, weight)| *weight > 0) {
+            true => json!({"strategy": "weighted", "weights": weights}),
+            false => json!({"strategy": "majority"}),
+        };
+        let all: Vec<(&str, Value)> =
+            agents.iter().zip(&votes).map(|(agent, (vote, _))| (agent.as_str(), json!(vote))).collect();
+        let names: Vec<Name> = agents.iter().map(|agent| Name::new(agent).unwrap()).collect();
+        let members: Vec<Member<'_>> = (0..all.len())
+            .map(|at| match answered[at] {
+                true => Member::Answered { agent: &names[at], value: &all[at].1 },
+                false => Member::Awaited(&names[at]),
+            })
+            .collect();
+        let built = build(&serde_json::from_value(config.clone()).unwrap()).unwrap();
+        if built.is_decided(&members) {
+            let early: Vec<(&str, Value)> =
+                all.iter().zip(&answered).filter(|(_, there)| **there).map(|(one, _)| one.clone()).collect();
+            prop_assert_eq!(fold(&config, &early).unwrap().value, fold(&config, &all).unwrap().value);
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Weights are made whole numbers first, so that sums are exact: neither the order of adding nor a rounding
 //! decides a vote, and a tie is a tie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use maof_core::{Aggregate, Answered, Name, Result, Verdict};
+use maof_core::{Aggregate, Answered, Member, Name, Result, Verdict};
 use serde_json::Value;
 
 use crate::ballot::ballot;
@@ -14,6 +14,9 @@ use crate::verdict::{nobody, ppm, verdict};
 
 /// The largest weight that can be given.
 pub(crate) const HEAVIEST: f64 = 1e9;
+
+/// Nobody is ever surer than this, nor less sure than its opposite.
+const SUREST: f64 = 0.999;
 
 /// The answer with the most weight behind it.
 #[derive(Debug)]
@@ -69,27 +72,34 @@ impl Vote {
         Vote { key, weigh: Weigh::Confidence { pointer, classes: f64::from(classes) } }
     }
 
-    fn voter(&self, answer: &Answered) -> Voter {
+    fn voter(&self, agent: &Name, value: &Value) -> Voter {
         let even = |weight: u64| Voter { weight, standing: weight };
         match &self.weigh {
-            Weigh::Heads { priors } => {
-                Voter { weight: 1, standing: priors.get(&answer.agent).copied().unwrap_or(0) }
-            }
+            Weigh::Heads { priors } => Voter { weight: 1, standing: priors.get(agent).copied().unwrap_or(0) },
             Weigh::Members { weights } => {
-                even(weights.get(&answer.agent).copied().unwrap_or_else(|| billionths(1.0)))
+                even(weights.get(agent).copied().unwrap_or_else(|| billionths(1.0)))
             }
             Weigh::Confidence { pointer, classes } => {
                 // Who does not say how sure it is, is not counted; nobody is ever quite sure.
-                let said = answer.value.pointer(pointer).and_then(Value::as_f64);
-                even(said.map_or(0, |c| billionths(log_odds(c.clamp(0.001, 0.999), *classes))))
+                let said = value.pointer(pointer).and_then(Value::as_f64);
+                even(said.map_or(0, |c| billionths(log_odds(c.clamp(1.0 - SUREST, SUREST), *classes))))
             }
+        }
+    }
+
+    /// The most that a member who has not answered may come to weigh.
+    fn most(&self, agent: &Name) -> u64 {
+        match &self.weigh {
+            Weigh::Confidence { classes, .. } => billionths(log_odds(SUREST, *classes)),
+            _ => self.voter(agent, &Value::Null).weight,
         }
     }
 
     /// The classes in the order in which members first gave them. Who weighs nothing, or whose answer lacks
     /// the part that is voted on, is in none.
     fn classes(&self, answers: &[Answered]) -> Vec<Class> {
-        let voters: Vec<Voter> = answers.iter().map(|answer| self.voter(answer)).collect();
+        let voters: Vec<Voter> =
+            answers.iter().map(|answer| self.voter(&answer.agent, &answer.value)).collect();
         let mut classes: Vec<Class> = Vec::new();
         for (place, (answer, voter)) in answers.iter().zip(&voters).enumerate() {
             let Some(said) = ballot(&answer.value, &self.key).filter(|_| voter.weight > 0) else { continue };
@@ -126,6 +136,27 @@ impl Aggregate for Vote {
         let tied = classes.iter().filter(|c| c.weight == winner.weight).count() > 1;
         let agreement = ppm(winner.weight, classes.iter().map(|c| c.weight).sum());
         Ok(verdict(answers, winner.speaker, &winner.members, agreement, tied))
+    }
+
+    /// Once the leader is further ahead than all who are awaited weigh together: of the runner-up, or of an answer that
+    /// nobody gave yet.
+    fn is_decided(&self, members: &[Member<'_>]) -> bool {
+        let (mut weights, mut awaited): (HashMap<String, u128>, u128) = (HashMap::new(), 0);
+        for member in members {
+            match member {
+                Member::Answered { agent, value } => {
+                    if let Some(said) = ballot(value, &self.key) {
+                        *weights.entry(said).or_default() += u128::from(self.voter(agent, value).weight);
+                    }
+                }
+                Member::Awaited(agent) => awaited += u128::from(self.most(agent)),
+                Member::Failed => {}
+            }
+        }
+        let mut weights: Vec<u128> = weights.into_values().collect();
+        weights.sort_unstable();
+        let leads = weights.pop().unwrap_or(0);
+        leads > weights.pop().unwrap_or(0) + awaited
     }
 }
 

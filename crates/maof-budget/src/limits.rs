@@ -143,7 +143,7 @@ pub struct Limits {
     holds: Holds,
     limits: Vec<Limit>,
     known: RwLock<Known>,
-    pub(crate) changes: Changes,
+    pub(crate) changes: Arc<Changes>,
 }
 
 /// The accounts of principals that were looked up before. By address: the principal that is kept with them keeps it
@@ -222,6 +222,12 @@ impl Limits {
     #[must_use]
     pub fn holding(self, holds: Holds) -> Limits {
         Limits { holds, ..self }
+    }
+
+    /// With the limits that were changed in the ones before, and that are changed in either from now on.
+    #[must_use]
+    pub fn after(self, before: &Limits) -> Limits {
+        Limits { changes: Arc::clone(&before.changes), ..self }
     }
 
     /// How a call's holds are written down.

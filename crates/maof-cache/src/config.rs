@@ -4,6 +4,8 @@ use maof_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::semantic::Semantic;
+
 /// Which answers are given again, and for how long. Only to calls of one tenant, tier and grant, for one target, that say
 /// the same in one dialect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +21,9 @@ pub struct Config {
     pub max_bytes: u64,
     /// Bytes that one kept answer may take, about; at most a tenth of `max_bytes`. Default 1,048,576 (1 MiB).
     pub max_answer_bytes: u64,
+    /// Whether a question in other words than one that was answered is given its answer too. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semantic: Option<Semantic>,
 }
 
 /// Which calls are answered from the cache.
@@ -40,6 +45,7 @@ impl Default for Config {
             ttl_seconds: 3_600,
             max_bytes: 64 << 20,
             max_answer_bytes: 1 << 20,
+            semantic: None,
         }
     }
 }
@@ -60,6 +66,9 @@ impl Config {
             let why = "must be 1 to a tenth of `max_bytes`";
             return Err(Error::invalid_request(why).param("max_answer_bytes"));
         }
-        Ok(())
+        self.semantic.as_ref().map_or(Ok(()), Semantic::validate).map_err(|e| {
+            let field = format!("semantic.{}", e.field().unwrap_or_default());
+            e.param(field)
+        })
     }
 }

@@ -10,14 +10,26 @@ use maof_core::{
     Cache, CacheKey, CacheStatus, Call, Clock, End, Error, Event, Guard, Guarded as _, Head, Kept, Money,
     Name, Observe, Reply, Response, Result, Signal, Timestamp,
 };
+use parking_lot::Mutex;
 use tower_service::Service;
 
 use crate::config::Config;
 use crate::record::record;
+use crate::semantic::{self, Questions};
 use crate::worth::is_worth_keeping;
 
 /// The key of a call; none where its answer is not given again.
 type KeyOf = dyn Fn(&Call) -> Option<CacheKey> + Send + Sync;
+
+/// The words of a question, and the key of all else that may change its answer; none where only the very same question is
+/// answered. They must be those of a call that has a key.
+type WordsOf = dyn Fn(&Call) -> Option<(CacheKey, String)> + Send + Sync;
+
+/// What is known of questions in other words.
+struct Worded {
+    words: Box<WordsOf>,
+    questions: Arc<Mutex<Questions>>,
+}
 
 /// Makes [`Cached`] services, which share what is kept.
 #[derive(Clone)]
@@ -28,6 +40,7 @@ pub struct Layer {
 struct Shared {
     store: Arc<dyn Cache>,
     key: Box<KeyOf>,
+    worded: Option<Worded>,
     ttl: Duration,
     most: u64,
     clock: Arc<dyn Clock>,
@@ -45,7 +58,23 @@ impl Layer {
         observe: Arc<dyn Observe>,
     ) -> Self {
         let (ttl, most) = (Duration::from_secs(config.ttl_seconds), config.max_answer_bytes);
-        Layer { shared: Arc::new(Shared { store, key: Box::new(key), ttl, most, clock, observe }) }
+        let (key, worded) = (Box::new(key), None);
+        Layer { shared: Arc::new(Shared { store, key, worded, ttl, most, clock, observe }) }
+    }
+
+    /// Gives answers to questions in other words as well, which `questions` remembers.
+    #[must_use]
+    pub fn worded(
+        self,
+        questions: Arc<Mutex<Questions>>,
+        words: impl Fn(&Call) -> Option<(CacheKey, String)> + Send + Sync + 'static,
+    ) -> Self {
+        let worded = Some(Worded { words: Box::new(words), questions });
+        match Arc::try_unwrap(self.shared) {
+            Ok(shared) => Layer { shared: Arc::new(Shared { worded, ..shared }) },
+            // It is made here and was given to nobody yet.
+            Err(shared) => Layer { shared },
+        }
     }
 }
 
@@ -86,14 +115,15 @@ where
             let Some(key) = (shared.key)(&call) else {
                 return Ok(shared.marked(inner.call(call).await?, CacheStatus::Bypass));
             };
-            let status = match shared.look_up(&key, &call).await {
+            let words = shared.worded.as_ref().and_then(|worded| (worded.words)(&call));
+            let status = match shared.look_up(&key, words.as_ref(), &call).await {
                 Found::Reply(reply) => return Ok(shared.told(*reply)),
                 Found::Nothing(status) => status,
             };
             let asked = shared.clock.now();
             let (tenant, store) = (call.principal.tenant.clone(), !call.cache.no_store);
             let reply = shared.marked(inner.call(call).await?, status);
-            Ok(if store { shared.kept(reply, key, tenant, asked) } else { reply })
+            Ok(if store { shared.kept(reply, key, words, tenant, asked) } else { reply })
         })
     }
 }
@@ -104,10 +134,33 @@ enum Found {
 }
 
 impl Shared {
-    async fn look_up(&self, key: &CacheKey, call: &Call) -> Found {
+    async fn look_up(&self, key: &CacheKey, words: Option<&(CacheKey, String)>, call: &Call) -> Found {
         if !call.cache.takes(Duration::ZERO) {
             return Found::Nothing(CacheStatus::Bypass);
         }
+        if let Some(reply) = self.given(key, call, |age| CacheStatus::Hit { age }).await {
+            return Found::Reply(Box::new(reply));
+        }
+        if let (Some(worded), Some((scope, text))) = (&self.worded, words) {
+            let found = worded.questions.lock().find(scope, text);
+            if let Some(semantic::Found { key, percent }) = found {
+                match self.given(&key, call, |age| CacheStatus::Similar { age, percent }).await {
+                    Some(reply) => return Found::Reply(Box::new(reply)),
+                    // Most probably its answer is kept no longer.
+                    None => worded.questions.lock().remove(scope, &key),
+                }
+            }
+        }
+        Found::Nothing(CacheStatus::Miss)
+    }
+
+    /// What is kept under a key, as a reply, where the call takes it.
+    async fn given(
+        &self,
+        key: &CacheKey,
+        call: &Call,
+        status: impl FnOnce(Duration) -> CacheStatus,
+    ) -> Option<Reply> {
         let now = self.clock.now();
         let kept = match self.store.get(&call.principal.tenant, key, now).await {
             Ok(kept) => kept,
@@ -117,14 +170,9 @@ impl Shared {
                 None
             }
         };
-        let given = kept.and_then(|kept| {
-            let age = now.since(kept.asked);
-            call.cache.takes(age).then(|| replay(&kept, call.stream, age)).flatten()
-        });
-        match given {
-            Some(reply) => Found::Reply(Box::new(reply)),
-            None => Found::Nothing(CacheStatus::Miss),
-        }
+        let kept = kept?;
+        let age = now.since(kept.asked);
+        call.cache.takes(age).then(|| replay(&kept, call.stream, status(age))).flatten()
     }
 
     fn marked(&self, mut reply: Reply, status: CacheStatus) -> Reply {
@@ -140,7 +188,14 @@ impl Shared {
     }
 
     /// The reply, whose answer is kept: one that is whole now, a stream at its end.
-    fn kept(&self, reply: Reply, key: CacheKey, tenant: Name, asked: Timestamp) -> Reply {
+    fn kept(
+        &self,
+        reply: Reply,
+        key: CacheKey,
+        words: Option<(CacheKey, String)>,
+        tenant: Name,
+        asked: Timestamp,
+    ) -> Reply {
         let draft = Kept {
             tenant,
             head: reply.head.clone(),
@@ -149,9 +204,13 @@ impl Shared {
             until: asked.plus(self.ttl),
         };
         let (store, most) = (Arc::clone(&self.store), self.most);
+        let questions = self.worded.as_ref().map(|worded| Arc::clone(&worded.questions));
         let keep = move |response: Response| {
             if is_worth_keeping(&draft.head, &response) && response.bytes() <= most {
                 store.put(key, Kept { response, ..draft });
+                if let (Some(questions), Some((scope, text))) = (questions, words) {
+                    questions.lock().add(scope, &text, key);
+                }
             }
         };
         match reply.response().cloned() {
@@ -165,7 +224,7 @@ impl Shared {
 }
 
 /// A kept answer as a reply, which costs nothing; none where it cannot be read.
-fn replay(kept: &Kept, streamed: bool, age: Duration) -> Option<Reply> {
+fn replay(kept: &Kept, streamed: bool, status: CacheStatus) -> Option<Reply> {
     let mut reply = match streamed {
         false => Reply::whole(kept.response.clone()),
         true => {
@@ -173,7 +232,7 @@ fn replay(kept: &Kept, streamed: bool, age: Duration) -> Option<Reply> {
             Reply::stream(Box::pin(futures::stream::iter([Ok(event)])))
         }
     };
-    reply.head = Head { attempts: 0, cache: Some(CacheStatus::Hit { age }), ..kept.head.clone() };
+    reply.head = Head { attempts: 0, cache: Some(status), ..kept.head.clone() };
     reply.guard(Box::new(Free));
     Some(reply)
 }

@@ -37,6 +37,7 @@
 mod config;
 mod layer;
 mod record;
+pub mod semantic;
 #[cfg(test)]
 mod tests;
 mod worth;

@@ -36,6 +36,22 @@ pub struct Verdict {
     pub tied: bool,
 }
 
+/// How a member stands while others are awaited.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Member<'a> {
+    /// It has answered.
+    Answered {
+        /// Who.
+        agent: &'a Name,
+        /// What it said.
+        value: &'a Value,
+    },
+    /// Its answer is awaited.
+    Awaited(&'a Name),
+    /// It failed, and is passed over.
+    Failed,
+}
+
 /// Folds several answers into one.
 #[async_trait]
 pub trait Aggregate: Send + Sync + fmt::Debug {
@@ -44,4 +60,11 @@ pub trait Aggregate: Send + Sync + fmt::Debug {
     /// # Errors
     /// `invalid_request` when there is no answer, or one that this strategy cannot count.
     async fn aggregate(&self, answers: Vec<Answered>) -> Result<Verdict>;
+
+    /// Whether no answer that is still awaited can change what `members`, in their order, have decided. Which of those who
+    /// agree speaks for them may change still. Pure, since it is asked again when a run is replayed. Default: never.
+    fn is_decided(&self, members: &[Member<'_>]) -> bool {
+        let _ = members;
+        false
+    }
 }

@@ -65,6 +65,13 @@ pub enum CacheStatus {
         /// How long ago the answer was asked for.
         age: Duration,
     },
+    /// It answered with what was kept for a question in other words.
+    Similar {
+        /// How long ago the answer was asked for.
+        age: Duration,
+        /// How similar the questions are, in percent.
+        percent: u8,
+    },
     /// It had no answer.
     Miss,
     /// It was not asked: the caller wants a new answer, or the call is of a kind that is not kept.
@@ -73,7 +80,7 @@ pub enum CacheStatus {
 
 impl CacheStatus {
     /// The names of all, in the order of [`CacheStatus::place`].
-    pub const NAMES: [&str; 3] = ["hit", "miss", "bypass"];
+    pub const NAMES: [&str; 4] = ["hit", "miss", "bypass", "similar"];
 
     /// The place among [`CacheStatus::NAMES`].
     pub const fn place(self) -> usize {
@@ -81,6 +88,7 @@ impl CacheStatus {
             Self::Hit { .. } => 0,
             Self::Miss => 1,
             Self::Bypass => 2,
+            Self::Similar { .. } => 3,
         }
     }
 

@@ -34,7 +34,7 @@ pub mod spending;
 pub mod usage;
 pub mod waits;
 
-pub use aggregate::{Aggregate, Answered, Verdict};
+pub use aggregate::{Aggregate, Answered, Member, Verdict};
 pub use budget::{Account, Attempt, Balance, Charge, HoldMode, Ledger, Measure, Standing, Window};
 pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
 pub use call::{Body, Call, Chosen, Held, Near, Operation, Provenance, Purpose, Target, Wire};

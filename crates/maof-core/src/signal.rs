@@ -13,9 +13,10 @@ use crate::route::Decision;
 use crate::usage::Usage;
 
 /// The states of a circuit breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CircuitState {
     /// Calls pass.
+    #[default]
     Closed,
     /// Calls are refused.
     Open,

@@ -7,6 +7,7 @@ use axum::serve::ListenerExt;
 use maof::Maof;
 use maof_core::{Error, Result};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in flight have to end once the server stops.
@@ -33,14 +34,26 @@ pub async fn bind(address: &str) -> Result<TcpListener> {
     })
 }
 
-/// Serves until `stop` is done, then lets requests in flight end, and gives runs in flight back to the queue.
+/// Serves until `stop` is done, then lets requests in flight end, and gives runs in flight back to the queue. At each
+/// SIGHUP it reloads the configuration, where that can be read again ([`maof::Builder::reloads`]).
 ///
 /// # Errors
 /// `unavailable` when the listener fails.
-pub async fn serve(
+pub fn serve(
     listener: TcpListener,
     maof: Maof,
     stop: impl Future<Output = ()> + Send + 'static,
+) -> impl Future<Output = Result<()>> {
+    // Heard from now on, not only when it is first polled: unheard, the signal would end the process.
+    let hangups = if maof.can_reload() { signal(SignalKind::hangup()).ok() } else { None };
+    serve_until(listener, maof, stop, hangups)
+}
+
+async fn serve_until(
+    listener: TcpListener,
+    maof: Maof,
+    stop: impl Future<Output = ()> + Send + 'static,
+    hangups: Option<Signal>,
 ) -> Result<()> {
     let front = tower::make::Shared::new(crate::front::Front::new(maof.clone()));
     // Without it every streamed body waits about 40 ms for a delayed acknowledgement.
@@ -63,12 +76,24 @@ pub async fn serve(
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
+        () = reload_at_hangups(&maof, hangups) => Ok(()),
         served = server => {
             maof.shutdown().await;
             served.map_err(|e| Error::unavailable("the server stopped listening").because(e))
         }
         () = drained => Ok(()),
     }
+}
+
+/// Reloads the configuration at each SIGHUP, for ever. What came of it is in the log and the audit trail.
+async fn reload_at_hangups(maof: &Maof, hangups: Option<Signal>) {
+    let Some(mut hangups) = hangups else { return std::future::pending().await };
+    let operator = maof_core::Principal::local();
+    while hangups.recv().await.is_some() {
+        // What is wrong with it was told where it was found, and nothing changed.
+        drop(maof.reload(&operator).await);
+    }
+    std::future::pending().await
 }
 
 /// Done at Ctrl-C or SIGTERM.
@@ -79,7 +104,7 @@ pub async fn stop_signal() {
         }
     };
     let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        match signal(SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
             Err(_) => std::future::pending().await,
         }

@@ -188,7 +188,7 @@ impl Profile {
 }
 
 /// A provider that is asked.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
     /// Which kind of provider: `openai`, `openai_responses`, `anthropic`, `gemini`, `azure_openai`, `cerebras`, `deepseek`, `fireworks`, `groq`,

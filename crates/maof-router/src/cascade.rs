@@ -16,8 +16,8 @@ use std::task::{Context, Poll};
 
 use futures_core::future::BoxFuture;
 use maof_core::{
-    Call, Conformity, End, Error, Event, Finish, Guard, Guarded as _, Head, Money, Name, Observe, Operation,
-    Purpose, Reply, Response, Result, Signal, Target,
+    Call, Conformity, End, Error, ErrorKind, Event, Finish, Guard, Guarded as _, Head, Money, Name, Observe,
+    Operation, Purpose, Reply, Response, Result, Signal, Target,
 };
 use tower_service::Service;
 
@@ -89,6 +89,11 @@ where
     }
 }
 
+/// Whom a call is put to before it goes to whom it asks for; none where it is not cascaded.
+pub fn first<'a>(cascades: &'a [Config], call: &Call) -> Option<&'a Name> {
+    cascades.iter().find(|cascade| fits(cascade, call)).map(|cascade| &cascade.first)
+}
+
 /// Whether a call is to be cascaded so.
 fn fits(cascade: &Config, call: &Call) -> bool {
     let Config { of, first, hold_streams, .. } = cascade;
@@ -120,13 +125,27 @@ impl Shared {
         let spent = [first.as_ref().ok(), second.as_ref()].into_iter().flatten();
         let spent = spent.filter_map(|whole| whole.end.cost).reduce(Money::plus);
         let kept = first.as_ref().is_ok_and(|first| self.is_kept(cascade, &call, first, second.as_ref()));
-        self.observe.on(Signal::Cascaded { kept });
-        match first {
-            Ok(first) if kept => first.reply(call.stream, spent),
-            // Why it failed stands in the log of whoever failed; whom the call asked for may still answer.
-            _ => {
-                let turn = call.turn + 1;
-                let mut reply = ready_and_call(service, Call { turn, ..call }).await?;
+        // Why it failed stands in the log of whoever failed; whom the call asked for may still answer.
+        let (streamed, turn) = (call.stream, call.turn + 1);
+        let escalated = match kept {
+            true => None,
+            false => Some(ready_and_call(service, Call { turn, ..call }).await),
+        };
+        match (first, escalated) {
+            // A doubtful answer that is paid for is more than none, to whom nothing better can be given for the money.
+            (Ok(first), Some(Err(error))) if error.kind() == ErrorKind::BudgetExceeded => {
+                tracing::info!(first = %cascade.first, "a doubtful answer is kept: the budget has no room for another");
+                self.observe.on(Signal::Cascaded { kept: true });
+                first.reply(streamed, spent)
+            }
+            (Ok(first), None) => {
+                self.observe.on(Signal::Cascaded { kept: true });
+                first.reply(streamed, spent)
+            }
+            (_, escalated) => {
+                self.observe.on(Signal::Cascaded { kept: false });
+                let nobody = || Err(Error::internal("a cascade kept an answer that is not there"));
+                let mut reply = escalated.unwrap_or_else(nobody)?;
                 reply.guard(Box::new(Spent { before: spent, instead: false }));
                 Ok(reply)
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
 use maof_core::{
@@ -33,15 +33,16 @@ pub struct Ports {
     pub node: Name,
 }
 
-/// Chooses as configured; see the [crate](crate).
+/// Chooses as configured; see the [crate](crate). It never changes whom it knows: when agents and endpoints come and go, another
+/// one follows it ([`Router::next`]), and whoever was routed by this one ends by it.
 pub struct Router {
     config: Config,
     plan: Plan,
     forks: Forks,
-    snapshot: RwLock<Arc<Snapshot>>,
-    bandit: Option<Bandit>,
-    heads: Option<Heads>,
-    memory: Option<Memory>,
+    snapshot: Snapshot,
+    bandit: Option<Arc<Bandit>>,
+    heads: Option<Arc<Heads>>,
+    memory: Option<Arc<Memory>>,
     ports: Ports,
     began: Instant,
 }
@@ -54,65 +55,82 @@ impl Router {
     /// `invalid_request` naming the field of `config` that is wrong, names somebody who does not exist, or misses the
     /// model.
     pub fn new(registry: Registry, config: &Config, model: Option<Model>, ports: Ports) -> Result<Self> {
+        let known = registry.all_offers().keys().map(|name| (name.clone(), Arc::default())).collect();
+        let began = ports.clock.instant();
+        Router::over(registry, config, model, known, Learners::default(), (ports, began))
+    }
+
+    /// The router that follows this one, over other agents and endpoints and perhaps by other rules. What is known of endpoints
+    /// that `stay` is kept and shared with this one, as is all that was learned; those that come warm up. This one goes on
+    /// for the calls that it routed. What learns already learns on as it was configured (`thompson`, `learned`).
+    ///
+    /// # Errors
+    /// As [`Router::new`].
+    pub fn next(
+        &self,
+        registry: Registry,
+        config: &Config,
+        model: Option<Model>,
+        stay: impl Fn(&Name) -> bool,
+    ) -> Result<Router> {
+        let now = self.now();
+        let pulse = |name: &Name| {
+            let known = self.snapshot.pulses.get(name).filter(|_| stay(name)).map(Arc::clone);
+            (name.clone(), known.unwrap_or_else(|| Arc::new(Pulse::fresh(now))))
+        };
+        let pulses = registry.all_offers().keys().map(pulse).collect();
+        let learners =
+            Learners { bandit: self.bandit.clone(), heads: self.heads.clone(), memory: self.memory.clone() };
+        Router::over(registry, config, model, pulses, learners, (self.ports.clone(), self.began))
+    }
+
+    /// `learners` are those that there were before; whoever is missing begins.
+    fn over(
+        registry: Registry,
+        config: &Config,
+        model: Option<Model>,
+        pulses: HashMap<Name, Arc<Pulse>>,
+        learners: Learners,
+        (ports, began): (Ports, Instant),
+    ) -> Result<Self> {
         config.validate()?;
         check_names(&registry, config)?;
         let plan = Plan::of(&config.strategy);
         let learned = config.ranks_by(Rank::Learned);
-        let model = model.filter(|_| learned);
+        let heads = match learners.heads.filter(|_| learned) {
+            Some(heads) => Some(heads),
+            None => model.filter(|_| learned).map(|model| Arc::new(Heads::new(&config.learned, model))),
+        };
+        let model = heads.as_ref().map(|heads| heads.model());
         if learned {
             check_model(&registry, model.as_ref())?;
         }
-        let drawn = config.spreads_by(Spread::Thompson);
-        let bandit = drawn.then(|| Bandit::new(&config.thompson, ports.node.clone())).transpose()?;
-        let pulses = registry.all_offers().keys().map(|name| (name.clone(), Arc::default())).collect();
-        let pooling = Pooling {
-            registry: &registry,
-            config,
-            stages: &plan.stages,
-            model: model.as_ref(),
-            pulses: &pulses,
+        let bandit = match learners.bandit.filter(|_| config.spreads_by(Spread::Thompson)) {
+            None if config.spreads_by(Spread::Thompson) => {
+                Some(Arc::new(Bandit::new(&config.thompson, ports.node.clone())?))
+            }
+            before => before,
         };
-        let snapshot = pooling.snapshot(Arc::new(registry.clone()));
+        let learns = bandit.is_some() || heads.is_some();
+        let memory = learns.then(|| learners.memory.unwrap_or_else(|| Arc::new(Memory::new())));
+        let (stages, model) = (&plan.stages, model.as_ref());
+        let pooling = Pooling { registry: &registry, config, stages, model, pulses: &pulses };
         Ok(Router {
-            snapshot: RwLock::new(Arc::new(snapshot)),
-            memory: (bandit.is_some() || model.is_some()).then(Memory::new),
-            heads: model.map(|model| Heads::new(&config.learned, model)),
+            snapshot: pooling.snapshot(Arc::new(registry.clone())),
+            memory,
+            heads,
             bandit,
             config: config.clone(),
             plan,
             forks: Forks::new(config),
-            began: ports.clock.instant(),
+            began,
             ports,
         })
     }
 
     /// What is known of agents and endpoints.
     pub fn registry(&self) -> Arc<Registry> {
-        Arc::clone(&self.snapshot().registry)
-    }
-
-    /// Takes other agents and endpoints from now on; decisions that are made keep those they were made on. What is known
-    /// of endpoints that stay is kept, and those that come warm up.
-    ///
-    /// # Errors
-    /// As [`Router::new`]; then everything stays as it is.
-    pub fn replace(&self, registry: Registry) -> Result<()> {
-        check_names(&registry, &self.config)?;
-        let model = self.heads.as_ref().map(Heads::model);
-        if model.is_some() {
-            check_model(&registry, model.as_ref())?;
-        }
-        let now = self.now();
-        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
-        let pulse = |name: &Name| {
-            let known = snapshot.pulses.get(name).map(Arc::clone);
-            (name.clone(), known.unwrap_or_else(|| Arc::new(Pulse::fresh(now))))
-        };
-        let pulses: HashMap<Name, Arc<Pulse>> = registry.all_offers().keys().map(pulse).collect();
-        let (config, stages) = (&self.config, &self.plan.stages);
-        let pooling = Pooling { registry: &registry, config, stages, model: model.as_ref(), pulses: &pulses };
-        *snapshot = Arc::new(pooling.snapshot(Arc::new(registry.clone())));
-        Ok(())
+        Arc::clone(&self.snapshot.registry)
     }
 
     /// Gives an endpoint nothing new from now on, whatever else there is; or again, and lets it warm up.
@@ -143,7 +161,7 @@ impl Router {
 
     /// What Thompson sampling learned here and elsewhere, to be stored or sent; none under another spread.
     pub fn learned_state(&self) -> Option<thompson::State> {
-        self.bandit.as_ref().map(Bandit::state)
+        self.bandit.as_ref().map(|bandit| bandit.state())
     }
 
     /// What an agent's answers at an endpoint were worth, as far as Thompson sampling learned it here and elsewhere: the sum
@@ -168,17 +186,12 @@ impl Router {
 
     /// The model as it is now, with what feedback taught it; none without the rank `learned`.
     pub fn learned_model(&self) -> Option<Model> {
-        self.heads.as_ref().map(Heads::model)
-    }
-
-    /// Agents and endpoints as they are now; read for less than a microsecond, and never across an await.
-    fn snapshot(&self) -> RwLockReadGuard<'_, Arc<Snapshot>> {
-        self.snapshot.read().unwrap_or_else(PoisonError::into_inner)
+        self.heads.as_ref().map(|heads| heads.model())
     }
 
     fn pulse(&self, endpoint: &Name) -> Result<Arc<Pulse>> {
         let unknown = || Error::not_found(format!("no endpoint is called `{endpoint}`")).param("endpoint");
-        self.snapshot().pulses.get(endpoint).map(Arc::clone).ok_or_else(unknown)
+        self.snapshot.pulses.get(endpoint).map(Arc::clone).ok_or_else(unknown)
     }
 
     /// Milliseconds since the router was made.
@@ -188,7 +201,7 @@ impl Router {
 
     /// Everybody who answers `target`, whoever asks.
     fn find(&self, target: &Target) -> Result<Arc<Pool>> {
-        let snapshot = self.snapshot();
+        let snapshot = &self.snapshot;
         let found = match target {
             Target::Name(name) => snapshot.agents.get(name).or_else(|| snapshot.endpoints.get(name)),
             Target::Capability(capability) => snapshot.capabilities.get(capability),
@@ -215,9 +228,17 @@ impl Router {
 
     /// An agent that answers instead, unless the caller may not use it or it answers nothing of the kind.
     fn instead(&self, agent: &Name, call: &Call) -> Option<Arc<Pool>> {
-        let pool = self.snapshot().agents.get(agent).map(Arc::clone)?;
+        let pool = self.snapshot.agents.get(agent).map(Arc::clone)?;
         let able = pool.seats.iter().any(|seat| seat.offers(call.operation()));
         (able && call.principal.grant.allows(agent.as_str())).then_some(pool)
+    }
+
+    /// Where somebody stands who was chosen elsewhere.
+    fn seated(&self, who: &Candidate) -> Option<(Arc<Pool>, u16)> {
+        let snapshot = &self.snapshot;
+        let pool = snapshot.agents.get(&who.agent).or_else(|| snapshot.endpoints.get(&who.agent))?;
+        let place = pool.candidates.iter().position(|candidate| candidate.endpoint == who.endpoint)?;
+        Some((Arc::clone(pool), place as u16))
     }
 
     fn sieve<'a>(&'a self, plan: &'a Plan, now: Option<u64>) -> Sieve<'a> {
@@ -258,6 +279,14 @@ impl Router {
     }
 }
 
+/// What learns, as the router before this one had it.
+#[derive(Default)]
+struct Learners {
+    bandit: Option<Arc<Bandit>>,
+    heads: Option<Arc<Heads>>,
+    memory: Option<Arc<Memory>>,
+}
+
 /// How far a tier is from the one that fits, the least that a prompt is not too difficult for: 0 for that one, 1, 2 … for those
 /// above it, then those below it. No number outside all tiers.
 fn tiers_off(tier: Option<u16>, fits: usize, tiers: usize) -> f32 {
@@ -282,7 +311,7 @@ impl Route for Router {
         let mut draft = sift(&pool, call, &self.sieve(plan, Some(now)))?;
         let seen = self.rank(plan, &mut draft, call, now);
         let (config, random) = (&self.config, &*self.ports.random);
-        let drawing = Drawing { config, call, random, now, bandit: self.bandit.as_ref() };
+        let drawing = Drawing { config, call, random, now, bandit: self.bandit.as_deref() };
         let propensity = spread(&mut draft, plan.stages.rank.len(), plan.stages.spread, &drawing);
         let (order, scores, left_out) = draft.finish();
         let id = DecisionId::from_uuid(self.ports.ids.next());
@@ -354,7 +383,7 @@ impl Route for Router {
             bandit.learn(&class, &arm, score)?;
         }
         if let (Some(heads), Some(seen)) = (&self.heads, &seen)
-            && let Some(arm) = who.model_arm().and_then(|arm| heads.arm(arm))
+            && let Some(arm) = who.model_arm(|one| self.seated(one)).and_then(|arm| heads.arm(arm))
         {
             heads.learn(seen, &arm, score as f32)?;
         }

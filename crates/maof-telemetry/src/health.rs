@@ -47,7 +47,7 @@ pub struct EndpointHealth {
     pub last_asked: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
     circuit: CircuitState,
     /// The last requests, oldest first: whether each failed.
@@ -66,14 +66,17 @@ pub struct Health {
 impl Health {
     /// Watches these endpoints, and no others: what a snapshot shows is bounded.
     pub fn new(endpoints: &[Name], clock: Arc<dyn Clock>) -> Self {
-        let fresh = || Seen {
-            circuit: CircuitState::Closed,
-            last: VecDeque::new(),
-            last_error: None,
-            last_asked: None,
-        };
-        let seen = endpoints.iter().map(|name| (name.clone(), fresh())).collect();
+        let seen = endpoints.iter().map(|name| (name.clone(), Seen::default())).collect();
         Health { clock, seen: Mutex::new(seen) }
+    }
+
+    /// Watches these endpoints instead, and goes on with what is known of those that `stay`.
+    pub fn watch(&self, endpoints: &[Name], stay: impl Fn(&Name) -> bool) {
+        let mut seen = self.seen.lock();
+        let known = |name: &Name| seen.remove(name).filter(|_| stay(name));
+        let mut known = known;
+        let all = endpoints.iter().map(|name| (name.clone(), known(name).unwrap_or_default())).collect();
+        *seen = all;
     }
 
     /// Every endpoint, by name.
@@ -185,5 +188,12 @@ mod tests {
         assert_eq!(health.snapshot().len(), 1, "strangers are not watched");
         assert_eq!((only.requests, only.failed, only.available), (100, 50, false));
         assert_eq!((only.last_error, only.circuit), (Some("timeout"), "open"));
+        // It stays, another one comes; then another one comes in its place.
+        let both = [name.clone(), Name::new("f").unwrap()];
+        health.watch(&both, |_| true);
+        let circuits = || health.snapshot().iter().map(|one| one.circuit).collect::<Vec<_>>();
+        assert_eq!(circuits(), ["open", "closed"]);
+        health.watch(&both, |endpoint| *endpoint != name);
+        assert_eq!(circuits(), ["closed", "closed"]);
     }
 }

@@ -14,6 +14,7 @@
 //! # Ok::<(), maof_core::Error>(())
 //! ```
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,12 +36,15 @@ use family::{Closed, Family, Values};
 /// Counts signals; see the [module](self).
 pub struct Metrics {
     handle: PrometheusHandle,
+    recorder: Arc<PrometheusRecorder>,
     arms: Arc<Closed>,
     agents: Arc<Closed>,
     endpoints: Arc<Closed>,
     task_types: Arc<Closed>,
     /// What each agent has cost, exactly; the gauge is set from it while it is locked, so that it never goes back.
-    spent: Vec<Mutex<Money>>,
+    spent: Vec<Arc<Mutex<Money>>>,
+    /// The same by name, of agents that went as well: one that comes back goes on.
+    spent_by: HashMap<Name, Arc<Mutex<Money>>>,
     tasks: Family<Counter>,
     task_duration: Family<Histogram>,
     tokens: Family<Counter>,
@@ -105,6 +109,27 @@ impl Metrics {
         // Ours alone, not the process's: several can live side by side.
         let recorder = Arc::new(builder.build_recorder());
         describe(&recorder);
+        let metrics = Metrics::over(recorder, HashMap::new(), [agents, endpoints, task_types, arms]);
+        metrics.active.with(0, 0, |g| g.set(0.0));
+        metrics.begin(|_| false, |_| false);
+        Ok(metrics)
+    }
+
+    /// The same metrics, which know other agents, endpoints, task types and arms: what was counted goes on, and so does
+    /// whoever counts by the ones before. Series of those that went stay as they are.
+    #[must_use]
+    pub fn next(&self, agents: &[Name], endpoints: &[Name], task_types: &[Name], arms: &[Name]) -> Metrics {
+        let recorder = Arc::clone(&self.recorder);
+        let next = Metrics::over(recorder, self.spent_by.clone(), [agents, endpoints, task_types, arms]);
+        next.begin(|endpoint| self.endpoints.has(endpoint), |agent| self.agents.has(agent));
+        next
+    }
+
+    fn over(
+        recorder: Arc<PrometheusRecorder>,
+        mut spent_by: HashMap<Name, Arc<Mutex<Money>>>,
+        [agents, endpoints, task_types, arms]: [&[Name]; 4],
+    ) -> Metrics {
         let [agents, endpoints, task_types] =
             [agents, endpoints, task_types].map(|known| Arc::new(Closed::new(known)));
         let agent = || Values::Names(Arc::clone(&agents));
@@ -123,9 +148,11 @@ impl Metrics {
         let arms = Arc::new(Closed::new(arms));
         let none = || Values::None;
         let r = &recorder;
-        let metrics = Metrics {
+        let known = agents.names().iter().map(|agent| spent_by.entry(agent.clone()).or_default().clone());
+        Metrics {
             handle: recorder.handle(),
-            spent: (0..=agents.places().len()).map(|_| Mutex::default()).collect(),
+            spent: known.chain([Arc::default()]).collect(),
+            spent_by,
             tasks: Family::new(&names::TASKS, [task_type(), state], r),
             task_duration: Family::new(&names::TASK_DURATION, [task_type(), none()], r),
             tokens: Family::new(&names::TOKENS, [agent(), direction], r),
@@ -166,19 +193,18 @@ impl Metrics {
             agents: Arc::clone(&agents),
             endpoints: Arc::clone(&endpoints),
             task_types: Arc::clone(&task_types),
-        };
-        metrics.begin();
-        Ok(metrics)
+            recorder,
+        }
     }
 
-    /// Series that must be there before anything happens.
-    fn begin(&self) {
-        self.active.with(0, 0, |g| g.set(0.0));
-        for endpoint in self.endpoints.places() {
+    /// Series of endpoints and agents that must be there before anything happens, but for those that were there before.
+    fn begin(&self, had_endpoint: impl Fn(&Name) -> bool, had_agent: impl Fn(&Name) -> bool) {
+        let endpoints = self.endpoints.names().iter().enumerate();
+        for (endpoint, _) in endpoints.filter(|(_, name)| !had_endpoint(name)) {
             self.agent_health.with(endpoint, 0, |g| g.set(1.0));
             self.circuit.with(endpoint, 0, |g| g.set(0.0));
         }
-        for agent in self.agents.places() {
+        for (agent, _) in self.agents.names().iter().enumerate().filter(|(_, name)| !had_agent(name)) {
             self.agent_available.with(agent, 0, |g| g.set(1.0));
         }
     }
@@ -336,7 +362,7 @@ impl Observe for Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("agents", &self.agents.places().len()).finish_non_exhaustive()
+        f.debug_struct("Metrics").field("agents", &self.agents.names().len()).finish_non_exhaustive()
     }
 }
 

@@ -64,7 +64,7 @@ metrics! {
     CONCURRENCY_LIMIT = "maof_concurrency_limit", Gauge, [], "Calls that may be under way, once that was decided anew.";
     JOINED = "maof_joined_total", Counter, [], "Calls that were answered with another one that was the same.";
     FEEDBACK = "maof_feedback_total", Counter, [], "Times that a caller said what an answer was worth.";
-    CACHE = "maof_cache_total", Counter, ["result"], "Calls by what the cache did: hit, miss, or bypass.";
+    CACHE = "maof_cache_total", Counter, ["result"], "Calls by what the cache did: hit, miss, bypass, or similar.";
     CACHE_BYTES = "maof_cache_bytes", Gauge, [], "Bytes that kept answers take, about.";
     HEDGES = "maof_hedges_total", Counter, ["endpoint"], "Times that another endpoint was asked beside this one, which was slow.";
     SPLIT = "maof_split_total", Counter, ["arm"], "Calls by the arm of the split that they fell to; `control` is the rest.";

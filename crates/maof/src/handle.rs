@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use futures::Stream;
 use maof_core::{
-    Audit, AuditRow, Body, Cache, Call, CallId, Clock, DecisionId, Dialect, Endpoint, Envelope, Error, Ids,
-    Journal, Ledger, Name, Observe as _, Principal, Record as Row, Reply, Result, Role, Route, Run,
-    RunFilter, RunId, Signal, Target, Task, TaskId, Timestamp,
+    Audit, AuditRow, Body, Call, CallId, Clock, DecisionId, Dialect, Envelope, Error, Ids, Journal, Ledger,
+    Name, Observe as _, Principal, Record as Row, Reply, Result, Role, Route, Run, RunFilter, RunId, Signal,
+    Target, Task, TaskId, Timestamp,
 };
-use maof_engine::{AgentAnswer, CallService, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
+use maof_engine::{AgentAnswer, Engine, Record, Report, RunEvent, Workflow, WorkflowSpec};
 use maof_security::Keyring;
-use maof_telemetry::{Health, Metrics};
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::config::Config;
+use crate::live::{Ground, Live, Now};
+use crate::reload::Source;
 
 /// Attempts that a report looks at; the latest.
 pub(crate) const REPORTED_ATTEMPTS: u32 = 100_000;
@@ -31,28 +32,21 @@ pub struct Maof {
 }
 
 pub(crate) struct Inner {
-    pub(crate) config: Config,
-    pub(crate) calls: CallService,
-    pub(crate) route: Arc<maof_router::Router>,
+    /// Endpoints, agents and who decides among them, as they are now.
+    pub(crate) live: Arc<Now<Live>>,
+    pub(crate) ground: Ground,
+    /// Where the configuration is read again, where it can be.
+    pub(crate) source: Option<Source>,
+    /// The configured workflows; held while all is replaced, so that there is one change after the other.
+    pub(crate) configured: parking_lot::Mutex<Vec<Name>>,
     /// Keeps what the router learns, where that is kept.
     pub(crate) learning: Option<Arc<crate::learning::Learning>>,
     pub(crate) engine: Engine,
     pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) audit: Arc<dyn Audit>,
-    pub(crate) costs: crate::costs::Costs,
-    pub(crate) cache: Option<Arc<dyn Cache>>,
     pub(crate) keyring: Keyring,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) health: Arc<Health>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) started: Timestamp,
-    pub(crate) agents: Vec<AgentInfo>,
-    /// Agents and endpoints by the further names that callers may give.
-    pub(crate) aliases: BTreeMap<Name, Name>,
-    /// Endpoints, for lists of models and for probes.
-    pub(crate) endpoints: Vec<Arc<dyn Endpoint>>,
     /// Workflows by the type of task that they serve.
     pub(crate) workflows: RwLock<HashMap<Name, Arc<Workflow>>>,
     /// Stops background work (metrics' upkeep): at shutdown, or with the last handle.
@@ -109,14 +103,19 @@ pub struct RunAnswer {
 
 impl fmt::Debug for Maof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Maof").field("agents", &self.inner.agents.len()).finish_non_exhaustive()
+        f.debug_struct("Maof").field("agents", &self.live().agents.len()).finish_non_exhaustive()
     }
 }
 
 impl Maof {
-    /// The configuration it runs with.
-    pub fn config(&self) -> &Config {
-        &self.inner.config
+    /// Endpoints, agents and who decides among them, as they are now.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.inner.live.get()
+    }
+
+    /// The configuration it runs with now.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.live().config)
     }
 
     /// When it began.
@@ -133,20 +132,21 @@ impl Maof {
 
     /// A call with an id and the configured total deadline. An alias becomes the name that it stands for.
     pub fn new_call(&self, target: Target, principal: Arc<Principal>, body: Body) -> Call {
+        let live = self.live();
         let target = match target {
-            Target::Name(name) => Target::Name(self.inner.aliases.get(&name).cloned().unwrap_or(name)),
+            Target::Name(name) => Target::Name(live.aliases.get(&name).cloned().unwrap_or(name)),
             other => other,
         };
         let id = CallId::from_uuid(self.inner.ids.next());
         let mut call = Call::new(id, target, principal, body);
-        let total = Duration::from_millis(self.inner.config.resilience.timeout.total_ms);
+        let total = Duration::from_millis(live.config.resilience.timeout.total_ms);
         call.deadline = self.inner.clock.instant().checked_add(total);
         call
     }
 
-    /// Who decides who answers: what it would decide, feedback on what it decided, who is drained.
-    pub fn router(&self) -> &maof_router::Router {
-        &self.inner.route
+    /// Who decides who answers now: what it would decide, feedback on what it decided, who is drained.
+    pub fn router(&self) -> Arc<maof_router::Router> {
+        Arc::clone(&self.live().route)
     }
 
     /// Makes a call: no run, no journal; the ledger's rows are written behind it.
@@ -154,7 +154,8 @@ impl Maof {
     /// # Errors
     /// What refused or failed it; see `docs/errors/`.
     pub async fn call(&self, call: Call) -> Result<Reply> {
-        self.inner.calls.clone().oneshot(call).await
+        let calls = self.live().calls.clone();
+        calls.oneshot(call).await
     }
 
     /// Work that goes on without who began it. [`Maof::shutdown`] waits for it, so it must be bounded in time.
@@ -179,12 +180,12 @@ impl Maof {
     /// # Errors
     /// `invalid_request` naming the step and the field; an agent that is not known among them.
     pub fn compile(&self, spec: WorkflowSpec) -> Result<Arc<Workflow>> {
-        self.compile_as_written(self.inner.config.with_recoveries(spec))
+        self.compile_as_written(self.live().config.with_recoveries(spec))
     }
 
     fn compile_as_written(&self, spec: WorkflowSpec) -> Result<Arc<Workflow>> {
-        let agents = self.inner.agents.iter().map(|a| &a.name);
-        crate::config::compile(spec, agents, &self.inner.config.structured).map(Arc::new)
+        let live = self.live();
+        crate::config::compile(spec, live.agent_names(), &live.config.structured).map(Arc::new)
     }
 
     /// Makes a workflow the one that serves tasks of its name.
@@ -241,7 +242,7 @@ impl Maof {
         // Refused now, not after it was accepted, if nobody answers tasks of this type.
         let body = Body::from(maof_core::ChatRequest::default());
         let target = Target::TaskType(task_type.clone());
-        self.inner.route.candidates(&self.new_call(target, Arc::clone(principal), body))?;
+        self.live().route.candidates(&self.new_call(target, Arc::clone(principal), body))?;
         Ok(Arc::new(Workflow::single(task_type)?))
     }
 
@@ -295,8 +296,9 @@ impl Maof {
     /// `not_found`; `unavailable` when the store cannot be reached.
     pub async fn report(&self, principal: &Principal, run: RunId) -> Result<Report> {
         let mut report = self.inner.engine.report(&principal.tenant, run).await?;
-        self.inner.ledger.flush().await?;
-        let attempts = self.inner.ledger.attempts(&principal.tenant, Some(run), REPORTED_ATTEMPTS).await?;
+        self.inner.ground.ledger.flush().await?;
+        let attempts =
+            self.inner.ground.ledger.attempts(&principal.tenant, Some(run), REPORTED_ATTEMPTS).await?;
         report.add_attempts(&attempts);
         Ok(report)
     }
@@ -355,19 +357,21 @@ impl Maof {
 
     /// The agents that a principal may use.
     pub fn agents(&self, principal: &Principal) -> Vec<AgentInfo> {
-        let allowed = self.inner.agents.iter().filter(|a| principal.grant.allows(a.name.as_str()));
+        let live = self.live();
+        let allowed = live.agents.iter().filter(|a| principal.grant.allows(a.name.as_str()));
         allowed.cloned().collect()
     }
 
     /// Names that a principal may give as a model, each with its owner: agents, endpoints, each `provider/model`, then
     /// aliases of these.
     pub fn models(&self, principal: &Principal) -> Vec<(Name, Name)> {
-        let cards = || self.inner.endpoints.iter().map(|endpoint| endpoint.card());
+        let live = self.live();
+        let cards = || live.endpoints.iter().map(|endpoint| endpoint.card());
         let owner = |name: &Name| {
             let of = cards().find(|card| card.name == *name);
             of.map_or_else(|| name.clone(), |card| card.provider.clone())
         };
-        let agents = self.inner.agents.iter().map(|a| (a.name.clone(), owner(&a.name)));
+        let agents = live.agents.iter().map(|a| (a.name.clone(), owner(&a.name)));
         let mut models: Vec<(Name, Name)> = agents.collect();
         for card in cards() {
             if !models.iter().any(|(name, _)| *name == card.name) {
@@ -382,7 +386,7 @@ impl Maof {
             }
         }
         models.retain(|(name, _)| principal.grant.allows(name.as_str()));
-        let aliases = self.inner.aliases.iter().filter_map(|(alias, stands_for)| {
+        let aliases = live.aliases.iter().filter_map(|(alias, stands_for)| {
             let (_, owner) = models.iter().find(|(name, _)| name == stands_for)?;
             Some((alias.clone(), owner.clone()))
         });
@@ -393,12 +397,12 @@ impl Maof {
 
     /// The ledger, for balances and attempts.
     pub fn ledger(&self) -> &Arc<dyn Ledger> {
-        &self.inner.ledger
+        &self.inner.ground.ledger
     }
 
     /// Reports on what was spent.
-    pub fn costs(&self) -> &crate::costs::Costs {
-        &self.inner.costs
+    pub fn costs(&self) -> Arc<crate::costs::Costs> {
+        Arc::clone(&self.live().costs)
     }
 
     /// Sets the limit of an account that a budget is configured for, and notes it in the audit trail; see
@@ -411,7 +415,7 @@ impl Maof {
         principal: &Principal,
         new: &crate::costs::NewLimit,
     ) -> Result<crate::costs::Standing> {
-        let (standing, was) = self.inner.costs.change(principal, new).await?;
+        let (standing, was) = self.costs().change(principal, new).await?;
         let crate::costs::Standing { account, measure, window, limit, .. } = &standing;
         let (measure, window) = (measure.as_str(), window.as_str());
         let subject = format!("{account} ({measure} per {window}): {was} to {limit}");
@@ -421,7 +425,7 @@ impl Maof {
 
     /// The audit trail.
     pub fn audit(&self) -> &Arc<dyn Audit> {
-        &self.inner.audit
+        &self.inner.ground.audit
     }
 
     /// Forgets the answers that are kept for the principal's tenant, or those of the agent or endpoint called `by`; how
@@ -434,7 +438,7 @@ impl Maof {
         if !principal.is(Role::Admin) {
             return Err(Error::permission_denied("only an admin may clear the cache"));
         }
-        let Some(cache) = &self.inner.cache else {
+        let Some(cache) = &self.inner.ground.cache else {
             return Err(Error::not_found(
                 "no cache is configured here; `cache: {}` in the configuration makes one",
             ));
@@ -454,20 +458,20 @@ impl Maof {
         if !principal.may_call() {
             return Err(Error::permission_denied("this principal may not give feedback"));
         }
-        self.inner.route.feedback(&principal.tenant, decision, score)?;
-        self.inner.metrics.on(Signal::FedBack);
+        self.live().route.feedback(&principal.tenant, decision, score)?;
+        self.live().metrics.on(Signal::FedBack);
         self.note(principal, "feedback", decision.to_string());
         Ok(())
     }
 
     /// Metrics in Prometheus' text format.
     pub fn metrics(&self) -> String {
-        self.inner.metrics.render()
+        self.live().metrics.render()
     }
 
     /// How each endpoint does.
     pub fn health(&self) -> Value {
-        serde_json::to_value(self.inner.health.snapshot()).unwrap_or_default()
+        serde_json::to_value(self.inner.ground.health.snapshot()).unwrap_or_default()
     }
 
     /// Whether work can be accepted.
@@ -479,7 +483,7 @@ impl Maof {
         let filter = RunFilter { limit: 1, ..RunFilter::default() };
         self.inner.journal.runs(&nobody.tenant, filter).await?;
         // Reading is not enough: a full disk reads well.
-        let written = tokio::time::timeout(Duration::from_secs(2), self.inner.ledger.flush()).await;
+        let written = tokio::time::timeout(Duration::from_secs(2), self.inner.ground.ledger.flush()).await;
         written.map_err(|_| Error::unavailable("the database does not write"))?
     }
 
@@ -490,19 +494,24 @@ impl Maof {
         if let Some(learning) = &self.inner.learning {
             learning.keep().await;
         }
-        if let Err(error) = self.inner.ledger.flush().await {
+        if let Err(error) = self.inner.ground.ledger.flush().await {
             tracing::error!(error = ?error, "the ledger could not be flushed");
         }
     }
 
     fn note(&self, principal: &Principal, action: &str, subject: String) {
-        self.inner.audit.note(AuditRow {
+        self.note_outcome(principal, action, subject, "ok");
+    }
+
+    /// Writes down who did what, and what came of it.
+    pub(crate) fn note_outcome(&self, principal: &Principal, action: &str, subject: String, outcome: &str) {
+        self.inner.ground.audit.note(AuditRow {
             at: self.inner.clock.now(),
             tenant: principal.tenant.clone(),
             user: principal.user.clone(),
             action: action.to_owned(),
             subject,
-            outcome: "ok".to_owned(),
+            outcome: outcome.to_owned(),
         });
     }
 }

@@ -9,13 +9,14 @@ use maof_core::{Result, Snapshots};
 use maof_router::Router;
 use parking_lot::Mutex;
 
+use crate::live::{Live, Now};
+
 /// How often it is looked whether anything new was learned.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Keeps what one router learned.
-#[derive(Debug)]
+/// Keeps what the router learned, whichever decides now.
 pub(crate) struct Learning {
-    router: Arc<Router>,
+    live: Arc<Now<Live>>,
     store: Arc<dyn Snapshots>,
     /// What was kept last, as hashes: what is the same is not written again.
     last: Mutex<HashMap<&'static str, u64>>,
@@ -24,14 +25,18 @@ pub(crate) struct Learning {
 impl Learning {
     /// Lets the router go on from what the process before this one knew. What cannot be read is passed by and told in the
     /// log: a router that knows less serves all the same.
-    pub(crate) async fn resume(router: Arc<Router>, store: Arc<dyn Snapshots>) -> Result<Learning> {
+    pub(crate) async fn resume(
+        router: &Router,
+        live: Arc<Now<Live>>,
+        store: Arc<dyn Snapshots>,
+    ) -> Result<Learning> {
         for part in Router::PARTS {
             let Some(bytes) = store.kept(part).await? else { continue };
             if let Err(error) = router.resume(part, &bytes) {
                 tracing::warn!(part, error.message = error.message(), "what was learned before is lost");
             }
         }
-        Ok(Learning { router, store, last: Mutex::default() })
+        Ok(Learning { live, store, last: Mutex::default() })
     }
 
     /// Keeps it again and again, until the process is to end.
@@ -52,7 +57,7 @@ impl Learning {
     }
 
     async fn try_keep(&self) -> Result<()> {
-        for (part, bytes) in self.router.parts()? {
+        for (part, bytes) in self.live.get().route.parts()? {
             let mut hasher = DefaultHasher::new();
             hasher.write(&bytes);
             if self.last.lock().get(part) == Some(&hasher.finish()) {

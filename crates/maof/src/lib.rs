@@ -25,12 +25,16 @@ mod builder;
 pub mod config;
 pub mod costs;
 mod counting;
+mod endpoints;
 mod handle;
 pub mod input;
+mod lasting;
 mod learning;
+mod live;
 mod priced;
 mod probe;
 mod quote;
+mod reload;
 mod same;
 mod stack;
 mod system;
@@ -49,6 +53,7 @@ pub use maof_engine::{
 };
 pub use maof_security::KeyEntry;
 pub use probe::Probed;
+pub use reload::{Changes, Reloaded};
 pub use system::{SystemClock, SystemIds, SystemRandom};
 pub use tasks::Tasks;
 

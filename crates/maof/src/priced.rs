@@ -16,7 +16,7 @@ pub(crate) struct Pricing<'a> {
 }
 
 /// What is known of an endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Priced {
     /// What it charges.
     pub(crate) prices: Arc<Prices>,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::handle::Maof;
+use crate::live::{Live, Now};
 
 /// Endpoints that are probed at the same time, at most.
 const AT_ONCE: usize = 16;
@@ -36,7 +37,8 @@ impl Maof {
     /// takes some seconds at most for every 16 endpoints, and changes nothing: neither circuit breakers nor metrics
     /// are told.
     pub async fn probe(&self) -> Vec<Probed> {
-        let probes = self.inner.endpoints.iter().cloned().map(|endpoint| self.clone().probe_one(endpoint));
+        let live = self.live();
+        let probes = live.endpoints.iter().cloned().map(|endpoint| self.clone().probe_one(endpoint));
         let probes: Vec<_> = probes.collect();
         stream::iter(probes).buffered(AT_ONCE).collect().await
     }
@@ -65,28 +67,27 @@ impl Maof {
 
 /// Tells the router again and again which endpoints are well, until the process is to end. What cannot be probed is left
 /// to its calls.
-pub(crate) fn keep_telling(
-    config: &maof_router::Config,
-    router: &Arc<Router>,
-    endpoints: &[Arc<dyn Endpoint>],
-    closing: &CancellationToken,
-) -> impl Future<Output = ()> + use<> {
-    let every = config.probe_ms.map(Duration::from_millis);
-    let (router, endpoints, closing) = (Arc::clone(router), endpoints.to_vec(), closing.clone());
-    async move {
-        if let Some(every) = every {
-            closing.run_until_cancelled(rounds(&router, &endpoints, every)).await;
-        }
-    }
+pub(crate) async fn keep_telling(live: Arc<Now<Live>>, closing: CancellationToken) {
+    closing.run_until_cancelled(rounds(&live)).await;
 }
 
-async fn rounds(router: &Router, endpoints: &[Arc<dyn Endpoint>], every: Duration) {
+/// How often it is looked whether probes are wanted now.
+const UNWANTED: Duration = Duration::from_secs(5);
+
+async fn rounds(live: &Now<Live>) {
     let mut unwell = HashSet::new();
     loop {
-        let probes: Vec<_> = endpoints.iter().cloned().map(probed).collect();
+        let now = live.get();
+        let Some(every) = now.config.routing.probe_ms.map(Duration::from_millis) else {
+            drop(now);
+            tokio::time::sleep(UNWANTED).await;
+            continue;
+        };
+        let probes: Vec<_> = now.endpoints.iter().cloned().map(probed).collect();
+        drop(now);
         let mut found = stream::iter(probes).buffer_unordered(AT_ONCE);
         while let Some((name, found)) = found.next().await {
-            tell(router, &mut unwell, name, found);
+            tell(&live.get().route, &mut unwell, name, found);
         }
         tokio::time::sleep(every).await;
     }

@@ -38,8 +38,8 @@ pub(crate) fn key(config: &Config, call: &Call) -> Option<Key> {
 }
 
 /// The key under which a call's answer is kept; none where it is not given again. Whether a stream is asked for is not
-/// in it, nor is how the body is laid out.
-pub(crate) fn kept(when: When, call: &Call) -> Option<CacheKey> {
+/// in it, nor is how the body is laid out. Nothing is found that was kept in another `epoch`: whoever answers may be another.
+pub(crate) fn kept(when: When, epoch: u64, call: &Call) -> Option<CacheKey> {
     // A caller that says how old an answer may be takes one that was given to the same question before.
     let whatever = when == When::Always || call.cache.max_age.is_some_and(|age| !age.is_zero());
     if !whatever && surely_varies(&call.body) {
@@ -54,11 +54,32 @@ pub(crate) fn kept(when: When, call: &Call) -> Option<CacheKey> {
         _ => return None,
     }
     let mut parts = Parts::of(call);
+    parts.add(&epoch.to_le_bytes());
     if let Body::Wire(wire) = &call.body {
         parts.add_dialect(wire);
     }
     parts.add_typed(typed)?;
     parts.end()
+}
+
+/// A conversation's last question in plain words, and the key of all else that may change its answer, as [`kept`] has it; none of
+/// what is not a conversation that ends in one.
+pub(crate) fn worded(when: When, epoch: u64, call: &Call) -> Option<(CacheKey, String)> {
+    let chat = call.body.chat().ok()?;
+    let mut chat = maof_core::ChatRequest::clone(&chat);
+    let last = chat.messages.last_mut().filter(|message| message.speaker == maof_core::Speaker::User)?;
+    let [maof_core::Part::Text { text }] = &mut last.parts[..] else { return None };
+    let text = std::mem::take(text);
+    let mut asked = call.clone();
+    let mut parts = Parts::of(call);
+    parts.add(b"in other words");
+    if let Body::Wire(wire) = &call.body {
+        parts.add_dialect(wire);
+    }
+    asked.body = Body::from(chat);
+    // What would not be kept as it is has no words either.
+    parts.add(&kept(when, epoch, &asked)?);
+    Some((parts.end()?, text))
 }
 
 /// Whether a question has the same answer each time.
@@ -171,7 +192,7 @@ mod tests {
     }
 
     fn kept_of(call: &Call) -> Option<CacheKey> {
-        kept(When::Deterministic, call)
+        kept(When::Deterministic, 0, call)
     }
 
     /// A call that differs in one thing from the same question.
@@ -270,9 +291,9 @@ mod tests {
         assert_eq!(kept_of(&wired(r#", "temperature": 0.1"#)), None);
         assert_eq!(kept_of(&asks("max-age=0")), None);
         assert!(kept_of(&asks("max-age=60")).is_some());
-        assert_eq!(kept_of(&asks("max-age=60")), kept(When::Always, &wired("")));
+        assert_eq!(kept_of(&asks("max-age=60")), kept(When::Always, 0, &wired("")));
         let picture = Body::Image(Arc::new(maof_core::media::ImageRequest::default()));
-        assert_eq!(kept(When::Always, &Call { body: picture, ..call(None) }), None);
+        assert_eq!(kept(When::Always, 0, &Call { body: picture, ..call(None) }), None);
     }
 
     #[test]

@@ -7,17 +7,14 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use maof_budget::Prices;
 use maof_core::{
-    Audit, Cache, Call, Card, CircuitState, Clock, Endpoint, Error, Hedge, Ledger, Limit, Name, Observe,
-    Random, Reply, Result, Route, Signal,
+    Audit, Cache, Call, Card, Clock, Endpoint, Error, Hedge, Ledger, Name, Observe, Random, Reply, Result,
+    Route, Signal,
 };
 use maof_engine::CallService;
-use maof_resilience::circuit_breaker::Ward;
-use maof_resilience::{
-    AfterFirstByte, bulkhead, circuit_breaker, hedge, load_shed, rate_limit, retry, single_flight, timeout,
-};
+use maof_resilience::{AfterFirstByte, load_shed, retry, timeout};
 use tower::{Service, ServiceBuilder};
 
-use crate::alerting;
+use crate::lasting::{Lasting, Protection};
 use crate::priced::Priced;
 use crate::quote::Cheapest;
 use crate::same;
@@ -25,17 +22,22 @@ use crate::waited::Waited;
 
 /// What the layers are made of. Only this file and the builder see all of it.
 pub(crate) struct Parts {
-    pub(crate) resilience: maof_resilience::Config,
+    /// What becomes of a stream that dies after its first byte.
+    pub(crate) after_first_byte: AfterFirstByte,
+    /// What outlives a change of endpoints, once for all of them and once for each.
+    pub(crate) lasting: Arc<Lasting>,
+    pub(crate) protections: HashMap<Name, Protection>,
+    pub(crate) hedges: Option<Arc<dyn Hedge>>,
     /// What is given again, and where it is kept.
     pub(crate) cache: Option<(maof_cache::Config, Arc<dyn Cache>)>,
-    /// What the configuration says of single endpoints.
-    pub(crate) said: HashMap<Name, Said>,
-    /// Agents with their endpoints, to tell when one of them is left without any.
-    pub(crate) agents: Vec<(Name, Vec<Name>)>,
+    /// What was kept in another one is not given again.
+    pub(crate) epoch: u64,
+    /// What endpoints charge, where that is not just their card's tariff.
+    pub(crate) priced: HashMap<Name, Priced>,
     pub(crate) outputs: Arc<maof_structured::Outputs>,
     pub(crate) limits: Arc<maof_budget::Limits>,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) alerts: maof_budget::AlertConfig,
+    pub(crate) alerts: Arc<maof_budget::Alerts>,
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) route: Arc<dyn Route>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -48,43 +50,19 @@ pub(crate) struct Parts {
     pub(crate) tracker: tokio_util::task::TaskTracker,
 }
 
-/// What is said of one endpoint.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    /// How it survives failure in its own way.
-    pub(crate) resilience: Option<maof_resilience::Override>,
-    /// Whether what is asked of it as a stream begins before it has ended.
-    pub(crate) streams: bool,
-    /// What it charges, where that is not just its card's tariff.
-    pub(crate) priced: Option<Priced>,
-}
-
-/// What the paths to all endpoints share.
-struct Together {
-    retries: Option<retry::Budget>,
-    ward: Arc<Ward>,
-}
-
 /// Above so much of what may be under way, nothing is asked that can be left undone; hedging does likewise.
 const BUSY_PERCENT: u32 = 70;
 
 /// The whole path, over these endpoints: what is done once for each call.
 pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<CallService> {
     let prices = |card: &Card| prices(parts, card).0;
-    let cheapest = Cheapest::new(Arc::clone(&parts.route), Arc::clone(&parts.clock), endpoints, prices);
-    let together = Together {
-        retries: parts
-            .resilience
-            .retry_budget
-            .as_ref()
-            .map(|b| retry::Budget::new(b, Arc::clone(&parts.clock))),
-        ward: Arc::new(Ward::new(parts.agents.iter().cloned())),
-    };
-    let door = door(parts);
+    let cheapest = Cheapest::new(Arc::clone(&parts.route), Arc::clone(&parts.clock), endpoints, prices)
+        .cascaded(&parts.routing.cascade);
+    let door = parts.lasting.door.clone();
     let door_room = door.clone();
     let mut services = HashMap::new();
     for endpoint in endpoints {
-        let service = self::endpoint(parts, &together, Arc::clone(endpoint))?;
+        let service = self::endpoint(parts, Arc::clone(endpoint))?;
         services.insert(endpoint.card().name.clone(), service);
     }
     let router = maof_router::Fallback::new(
@@ -93,12 +71,11 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         Arc::clone(&parts.clock),
         Arc::clone(&parts.observe),
     )
-    .hedged_by(parts.resilience.hedge.as_ref().map(|config| hedges(parts, config, endpoints, door.clone())));
-    let router = match parts.resilience.after_first_byte {
+    .hedged_by(parts.hedges.clone());
+    let router = match parts.after_first_byte {
         AfterFirstByte::Error => router,
         AfterFirstByte::Rescue => router.rescuing(),
     };
-    let alerts = alerting(parts)?;
     let service = ServiceBuilder::new()
         // Outermost, so that everything below is inside the span and counted, refusals too.
         .layer(maof_telemetry::call::Layer::new(Arc::clone(&parts.clock), Arc::clone(&parts.observe)))
@@ -107,7 +84,7 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         // Before anything is reserved or looked up for somebody who may not have it.
         .layer(maof_security::authorise::Layer::new(Arc::clone(&parts.audit), Arc::clone(&parts.clock)))
         // After it is known that each may ask, and before the hold: who only has a copy pays nothing.
-        .option_layer(parts.resilience.single_flight.as_ref().map(|config| one_flight(parts, config)))
+        .option_layer(parts.lasting.flights.clone())
         // Below it, so that the first of many that are the same fills it for the others; above the hold: what was paid
         // for once is given again for nothing, even to whom nothing is left.
         .option_layer(parts.cache.as_ref().map(|(config, store)| cache(parts, config, store)))
@@ -122,7 +99,7 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
                 Arc::new(cheapest),
             )
             .observed_by(Arc::clone(&parts.observe))
-            .alerting(alerts),
+            .alerting(Arc::clone(&parts.alerts)),
         )
         // Inside the hold, so that a call that comes too late gives its money back like any other.
         .layer(timeout::DeadlineLayer::new(
@@ -135,38 +112,6 @@ pub(crate) fn call(parts: &Parts, endpoints: &[Arc<dyn Endpoint>]) -> Result<Cal
         // Innermost of what is done once: from here on a call belongs to one endpoint after the other.
         .service(router);
     Ok(CallService::new(service))
-}
-
-/// Who is told that an account runs out.
-fn alerting(parts: &Parts) -> Result<Arc<maof_budget::Alerts>> {
-    let told = alerting::Told {
-        ledger: Arc::clone(&parts.ledger),
-        audit: Arc::clone(&parts.audit),
-        observe: Arc::clone(&parts.observe),
-        tracker: parts.tracker.clone(),
-    };
-    alerting::alerts(&parts.alerts, told)
-}
-
-/// The door of this process, unless it stands open.
-fn door(parts: &Parts) -> Option<load_shed::Door> {
-    let observe = Arc::clone(&parts.observe);
-    let config = parts.resilience.load_shed.as_ref()?;
-    let on_limit = move |limit| {
-        tracing::info!(limit, "another number of calls may be under way at once");
-        observe.on(Signal::ConcurrencyLimit { limit });
-    };
-    Some(load_shed::Door::new(config, Arc::clone(&parts.clock), on_limit))
-}
-
-fn hedges(
-    parts: &Parts,
-    config: &hedge::Config,
-    endpoints: &[Arc<dyn Endpoint>],
-    door: Option<load_shed::Door>,
-) -> Arc<dyn Hedge> {
-    let names = endpoints.iter().map(|endpoint| endpoint.card().name.clone());
-    Arc::new(hedge::Hedges::new(config, Arc::clone(&parts.clock), names, door))
 }
 
 fn shed(parts: &Parts, door: load_shed::Door) -> load_shed::Layer<Call> {
@@ -198,48 +143,37 @@ fn shadow(
     maof_router::shadow::Layer::new(config, ports)
 }
 
-fn one_flight(
-    parts: &Parts,
-    config: &single_flight::Config,
-) -> single_flight::Layer<Call, same::Key, Reply, Error> {
-    let (observe, said) = (Arc::clone(&parts.observe), config.clone());
-    let key = move |call: &Call| same::key(&said, call);
-    single_flight::Layer::new(config, Arc::clone(&parts.clock), key, move || observe.on(Signal::Joined))
-}
-
 fn cache(parts: &Parts, config: &maof_cache::Config, store: &Arc<dyn Cache>) -> maof_cache::Layer {
-    let when = config.when;
+    let (when, epoch) = (config.when, parts.epoch);
     let (store, clock, observe) = (Arc::clone(store), Arc::clone(&parts.clock), Arc::clone(&parts.observe));
-    maof_cache::Layer::new(config, store, move |call| same::kept(when, call), clock, observe)
+    let layer =
+        maof_cache::Layer::new(config, store, move |call| same::kept(when, epoch, call), clock, observe);
+    match &parts.lasting.questions {
+        Some(known) => layer.worded(Arc::clone(known), move |call| same::worded(when, epoch, call)),
+        None => layer,
+    }
 }
 
 /// The path to one endpoint: what is done once for each time that the router turns to it.
-fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> Result<CallService> {
+fn endpoint(parts: &Parts, endpoint: Arc<dyn Endpoint>) -> Result<CallService> {
     let card = Arc::new(endpoint.card().clone());
-    let config = survival(parts, &card)?;
+    let unprotected = || Error::internal(format!("the endpoint `{}` has no protection", card.name));
+    let Protection { config, breaker, rate_limit, bulkhead, .. } =
+        parts.protections.get(&card.name).ok_or_else(unprotected)?;
     let (prices, unknown, version) = prices(parts, &card);
-    let limited = |by: Limit| {
-        let (observe, name) = (Arc::clone(&parts.observe), card.name.clone());
-        move || observe.on(Signal::Limited { endpoint: &name, by })
-    };
     let service = ServiceBuilder::new()
         // Inside the router, which says whose answer it is and turns to the next candidate where it is refused; outside
         // the retry, so that a wrong answer is no failure of the endpoint, and the turn that mends it, at this same
         // endpoint, is retried, held and billed like any other, within the call's one hold and deadline.
         .layer(maof_structured::Layer::new(Arc::clone(&parts.outputs)))
         // Outside the breaker, so that a breaker that opens between attempts ends the retrying.
-        .layer(retries(parts, together, &config.retry, &card.name))
+        .layer(retries(parts, &config.retry, &card.name))
         // Sees every attempt: one that failed counts even if the next one succeeds.
-        .layer(breaker(parts, together, &config.circuit_breaker, &card.name))
+        .layer(breaker.clone())
         // Inside the breaker, so that calls that it refuses use up no turn.
-        .option_layer(
-            config
-                .rate_limit
-                .as_ref()
-                .map(|c| rate_limit::Layer::new(c, Arc::clone(&parts.clock), limited(Limit::Rate))),
-        )
+        .option_layer(rate_limit.clone())
         // Inside the rate limit, so that nobody holds a place while waiting for a turn.
-        .option_layer(config.bulkhead.as_ref().map(|c| bulkhead::Layer::new(c, limited(Limit::Bulkhead))))
+        .option_layer(bulkhead.clone())
         // Inside the breaker, so that an endpoint that does not answer counts as one that failed; inside the
         // queues, so that the time of waiting for a turn is not the endpoint's.
         .layer(timeout::Layer::new(&config.timeout, Arc::clone(&parts.clock)))
@@ -264,58 +198,21 @@ fn endpoint(parts: &Parts, together: &Together, endpoint: Arc<dyn Endpoint>) -> 
 
 /// What an endpoint charges, whether nobody knows it, and where that is from.
 fn prices(parts: &Parts, card: &Card) -> (Arc<Prices>, bool, Option<Arc<str>>) {
-    match parts.said.get(&card.name).and_then(|said| said.priced.as_ref()) {
+    match parts.priced.get(&card.name) {
         Some(priced) => (Arc::clone(&priced.prices), priced.unknown, priced.version.clone()),
         None => (Arc::new(Prices::from(card.tariff)), false, None),
     }
 }
 
-/// How an endpoint survives failure.
-fn survival(parts: &Parts, card: &Card) -> Result<maof_resilience::EndpointConfig> {
-    let said = parts.said.get(&card.name);
-    let own = said.and_then(|said| said.resilience.as_ref());
-    let mut config = parts.resilience.endpoint(&card.provider, own)?;
-    if !said.is_some_and(|said| said.streams) {
-        // Its first event is its whole answer.
-        config.timeout.first_token_ms = config.timeout.attempt_ms;
-    }
-    Ok(config)
-}
-
-fn retries(parts: &Parts, together: &Together, config: &retry::Config, name: &Name) -> retry::Layer<Error> {
+fn retries(parts: &Parts, config: &retry::Config, name: &Name) -> retry::Layer<Error> {
     let (observe, endpoint) = (Arc::clone(&parts.observe), name.clone());
     let on_retry = move |error: &Error, _attempt| {
         observe.on(Signal::Retried { endpoint: &endpoint, error: error.kind() });
     };
     let layer = retry::Layer::new(config, Arc::clone(&parts.clock), Arc::clone(&parts.random), on_retry);
-    let Some(budget) = &together.retries else { return layer };
+    let Some(budget) = &parts.lasting.retries else { return layer };
     let (observe, endpoint) = (Arc::clone(&parts.observe), name.clone());
     layer.within(budget.clone(), move || observe.on(Signal::RetryRefused { endpoint: &endpoint }))
-}
-
-fn breaker(
-    parts: &Parts,
-    together: &Together,
-    config: &circuit_breaker::Config,
-    name: &Name,
-) -> circuit_breaker::Layer {
-    let (observe, ward, name) = (Arc::clone(&parts.observe), Arc::clone(&together.ward), name.clone());
-    circuit_breaker::Layer::new(config, Arc::clone(&parts.clock), move |state| {
-        match state {
-            CircuitState::Open => tracing::warn!(endpoint = %name, "failed too often and is rested"),
-            CircuitState::HalfOpen => tracing::info!(endpoint = %name, "has rested and is probed"),
-            CircuitState::Closed => tracing::info!(endpoint = %name, "is well again"),
-        }
-        observe.on(Signal::Circuit { endpoint: &name, state });
-        ward.change(&name, state, |change| {
-            let (agent, rested) = (&change.agent, change.rested);
-            match rested {
-                true => tracing::error!(%agent, "nobody can answer: all of its endpoints are rested"),
-                false => tracing::info!(%agent, "can be asked again"),
-            }
-            observe.on(Signal::AgentRested { agent, rested });
-        });
-    })
 }
 
 /// An endpoint as a service; says on the reply whose it is, which attempt it answers and how long was waited.

@@ -14,18 +14,29 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(common: &Common, args: Args) -> Result<u8> {
-    let mut config = common.load(None)?;
-    if let Some(listen) = args.listen {
-        config.server.listen = listen;
-    }
+    let (file, common) = (common.find(None), common.clone());
+    let load = move || {
+        let mut config = common.load(None)?;
+        if let Some(listen) = &args.listen {
+            config.server.listen.clone_from(listen);
+        }
+        Ok(config)
+    };
+    let config = load()?;
     maof::start_logging(&config)?;
     // The port is taken first: a second server must not touch the first one's database.
     let listener = maof_http::bind(&config.server.listen).await?;
-    let maof = Maof::builder(config).with_keys().build().await?;
+    let mut builder = Maof::builder(config).with_keys();
+    if file.is_some() {
+        builder = builder.reloads(load);
+    }
+    let maof = builder.build().await?;
     maof.work();
-    if let Ok(address) = listener.local_addr() {
+    let address = listener.local_addr();
+    let serving = maof_http::serve(listener, maof, maof_http::stop_signal());
+    if let Ok(address) = address {
         eprintln!("listening on http://{address}");
     }
-    maof_http::serve(listener, maof, maof_http::stop_signal()).await?;
+    serving.await?;
     Ok(exit::SUCCESS)
 }

@@ -19,7 +19,8 @@ impl Engine {
     ///
     /// # Errors
     /// `unavailable` when shutting down or when the store cannot be reached; `conflict` when the key was
-    /// used for another task.
+    /// used for another task: one of another type, content, priority, session or tags. A deadline may differ, since whoever sends a
+    /// task again has less time left; the first one holds.
     pub async fn submit(&self, task: Task, workflow: &Arc<Workflow>, key: Option<String>) -> Result<Run> {
         let inner = &self.inner;
         // Shutting down waits for it: what is claimed here is given back there.
@@ -30,6 +31,7 @@ impl Engine {
         inner.know(workflow);
         let begins = self.begin(&task, workflow)?;
         let id = RunId::from_uuid(task.id.uuid());
+        let said = (task.priority, task.session.clone(), task.tags.clone());
         let (claim, begins) = begins.map(|(claim, begun, place)| (claim, (begun, place))).unzip();
         let new = NewRun {
             id,
@@ -45,6 +47,10 @@ impl Engine {
         let run = inner.context.journal.accept(new).await;
         orphan.adopted();
         let run = run?;
+        if run.id != id && said != (run.task.priority, run.task.session.clone(), run.task.tags.clone()) {
+            let why = "this idempotency key was used with another priority, session or tags; use a new one";
+            return Err(Error::conflict(why).param("Idempotency-Key"));
+        }
         if run.id == id {
             inner.context.observe.on(Signal::Run {
                 run: id,

@@ -4,6 +4,7 @@
 //! the run on only together with the record of it. The record of the next call travels with the answer
 //! that led to it, so that a chain of n steps takes n + 1 commits.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context as Cx, Poll, Waker};
@@ -16,7 +17,7 @@ use maof_core::{
 };
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tower::ServiceExt;
 
 use super::begun::{Begun, announced, the_end};
@@ -51,6 +52,8 @@ pub(crate) struct Driver {
     alone: Option<BoxFuture<'static, Record>>,
     /// Work that runs side by side.
     tasks: JoinSet<Record>,
+    /// The calls among it.
+    calls: HashMap<Slot, AbortHandle>,
 }
 
 impl Driver {
@@ -74,6 +77,7 @@ impl Driver {
             principal,
             alone: None,
             tasks: JoinSet::new(),
+            calls: HashMap::new(),
         }
     }
 
@@ -101,7 +105,7 @@ impl Driver {
         let deadline = self.context.until(self.run.task.deadline);
         loop {
             commands = self.resolve_joins(commands, &mut records);
-            commands.retain(|command| !self.escalated(command));
+            commands.retain(|command| !self.escalated(command) && !self.cancelled(command));
             if let Some(finished) = the_end(&commands) {
                 let finished = finished.clone();
                 return self.finish(records, finished).await;
@@ -165,8 +169,12 @@ impl Driver {
     fn obey(&mut self, commands: Vec<Command>) {
         let only = commands.len() == 1 && self.tasks.is_empty() && self.alone.is_none();
         for command in commands {
+            let slot = match &command {
+                Command::Call { slot, .. } => Some(*slot),
+                _ => None,
+            };
             let work = match command {
-                Command::Finish(_) | Command::Escalate { .. } => continue,
+                Command::Finish(_) | Command::Escalate { .. } | Command::Cancel { .. } => continue,
                 Command::Join { index, item, answers } => {
                     let workflow = Arc::clone(&self.workflow);
                     async move { join(&workflow, index, item, answers).await }.boxed()
@@ -189,7 +197,12 @@ impl Driver {
             match only {
                 true => self.alone = Some(work),
                 // Spawned, so that calls that compute run side by side; owned, so that they end with the driver.
-                false => drop(self.tasks.spawn(work)),
+                false => {
+                    let handle = self.tasks.spawn(work);
+                    if let Some(slot) = slot {
+                        self.calls.insert(slot, handle);
+                    }
+                }
             }
         }
     }
@@ -221,7 +234,15 @@ impl Driver {
         next: Result<Record, tokio::task::JoinError>,
         records: &mut Vec<Record>,
     ) -> Result<Vec<Command>> {
-        let record = next.map_err(|e| Error::internal("a call of the run was lost").because(e))?;
+        let record = match next {
+            Ok(record) => record,
+            // It was cancelled here: its guards have settled what it cost.
+            Err(error) if error.is_cancelled() => return Ok(Vec::new()),
+            Err(error) => return Err(Error::internal("a call of the run was lost").because(error)),
+        };
+        if let Record::Answered { slot, .. } | Record::Failed { slot, .. } = &record {
+            self.calls.remove(slot);
+        }
         let commands = self.machine.step(&record);
         records.push(record);
         Ok(commands)
@@ -248,6 +269,16 @@ impl Driver {
             }
         }
         left
+    }
+
+    /// Aborts a call's upstream, where that is commanded. It need not wait for the commit: a worker that takes over before that
+    /// asks again, and comes to the same.
+    fn cancelled(&mut self, command: &Command) -> bool {
+        let Command::Cancel { slot } = command else { return false };
+        if let Some(call) = self.calls.remove(slot) {
+            call.abort();
+        }
+        true
     }
 
     /// Tells the operators, where that is commanded.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use maof_core::{Answered, Error, Failure, Finished, Recovery, Result, RunState, Target};
+use maof_core::{Answered, Error, Failure, Finished, Member, Recovery, Result, RunState, Target};
 use minijinja::Value as Val;
 use serde_json::{Map, Value};
 
@@ -41,6 +41,11 @@ pub enum Command {
         item: u32,
         /// The answers, in the members' order.
         answers: Vec<Answered>,
+    },
+    /// Cancel a call that is under way: nothing depends on it any more.
+    Cancel {
+        /// The call.
+        slot: Slot,
     },
     /// Tell the operators of a failure.
     Escalate {
@@ -346,8 +351,12 @@ impl Machine {
         item.answers[slot.member as usize] = answer.cloned();
         item.missing -= 1;
         if item.missing > 0 {
-            return Ok(());
+            if !self.is_decided(step, slot) {
+                return Ok(());
+            }
+            self.cancel_others(slot, out);
         }
+        let Some(item) = self.state.item(slot) else { return Ok(()) };
         let named = step.members.iter().zip(&item.answers);
         if step.join.is_some() {
             let answers = named.filter_map(|(member, answer)| {
@@ -367,6 +376,40 @@ impl Machine {
             _ => named.map(|(m, a)| (m.to_string(), value(a))).collect::<Map<_, _>>().into(),
         };
         self.item_done(slot, output, out)
+    }
+
+    /// Whether those who are still asked for an item can be done without.
+    fn is_decided(&self, step: &Step, slot: Slot) -> bool {
+        let Some(join) = step.join.as_ref().filter(|_| step.early_stop) else { return false };
+        let State { steps, open, ready, .. } = &self.state;
+        let Some(item) = steps.get(slot.step as usize).and_then(|s| s.items.get(slot.item as usize)) else {
+            return false;
+        };
+        let mut members = Vec::with_capacity(step.members.len());
+        for (place, (member, answer)) in step.members.iter().zip(&item.answers).enumerate() {
+            let Target::Name(agent) = member else { return false };
+            let slot = Slot { member: place as u32, ..slot };
+            members.push(match answer {
+                Some(answer) => Member::Answered { agent, value: &answer.value },
+                None if open.contains_key(&slot) || ready.contains(&slot) => Member::Awaited(agent),
+                None => Member::Failed,
+            });
+        }
+        join.is_decided(&members)
+    }
+
+    /// Lets go of those who are still asked for an item.
+    fn cancel_others(&mut self, slot: Slot, out: &mut Vec<Command>) {
+        let is_other = |other: &Slot| (other.step, other.item) == (slot.step, slot.item);
+        self.state.ready.retain(|other| !is_other(other));
+        let under_way: Vec<Slot> = self.state.open.keys().filter(|other| is_other(other)).copied().collect();
+        for slot in under_way {
+            self.state.open.remove(&slot);
+            out.push(Command::Cancel { slot });
+        }
+        if let Some(item) = self.state.item(slot) {
+            item.missing = 0;
+        }
     }
 
     fn item_done(&mut self, slot: Slot, output: Value, out: &mut Vec<Command>) -> Result<()> {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use maof_core::{Answered, Error, Finished, Money, Name, RunState, Usage, Verdict};
+use maof_core::{Answered, Error, Finished, Member, Money, Name, RunState, Usage, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::step::{Command, Machine};
-use crate::record::{AgentAnswer, Record};
+use crate::record::{AgentAnswer, Record, Slot};
 use crate::workflow::Workflow;
 
 #[derive(Debug)]
@@ -24,6 +24,11 @@ impl maof_core::Aggregate for Any {
         Self: 'b,
     {
         Box::pin(std::future::ready(Err(Error::internal("the test joins by itself"))))
+    }
+
+    /// Two answers are enough for it.
+    fn is_decided(&self, members: &[Member<'_>]) -> bool {
+        members.iter().filter(|member| matches!(member, Member::Answered { .. })).count() >= 2
     }
 }
 
@@ -51,7 +56,7 @@ fn answer(agent: &str, value: Value) -> Box<AgentAnswer> {
 /// Answers a command: an agent repeats its question in capitals, or fails if its name is `broken`.
 fn obey(command: &Command) -> Option<Record> {
     match command {
-        Command::Finish(_) | Command::Escalate { .. } => None,
+        Command::Finish(_) | Command::Escalate { .. } | Command::Cancel { .. } => None,
         Command::Call { slot, step, target, question, attempt, .. } => {
             let (slot, step) = (*slot, step.clone());
             Some(if target.to_string() == "broken" {
@@ -89,6 +94,11 @@ fn run(
             let end = end.clone();
             return (journal, end);
         }
+        let cancelled: Vec<Slot> = flight
+            .iter()
+            .filter_map(|c| if let Command::Cancel { slot } = c { Some(*slot) } else { None })
+            .collect();
+        flight.retain(|c| !matches!(c, Command::Call { slot, .. } | Command::Cancel { slot } if cancelled.contains(slot)));
         let calls = flight.iter().filter(|c| matches!(c, Command::Call { .. })).count();
         assert!(calls <= workflow.max_parallel, "too many calls in flight");
         let command = flight.remove(pick(flight.len()));
@@ -179,6 +189,7 @@ fn commands(on_error: Value, failures: Vec<Error>, expect: &str) {
             Command::Escalate { step, failure } => format!("tell {step} {}", failure.kind),
             Command::Finish(end) => end.state.as_str().to_owned(),
             Command::Join { .. } => "join".to_owned(),
+            Command::Cancel { .. } => "cancel".to_owned(),
         }));
     }
     assert_eq!(said.join(" "), expect, "{on_error}");
@@ -250,6 +261,39 @@ fn a_reset_asks_all_agents_of_the_item_anew_and_not_for_ever() {
 }
 
 #[test]
+fn who_can_change_nothing_any_more_is_cancelled_and_not_waited_for() {
+    let step = json!({"id": "s", "parallel": ["a", "b", "c", "d"], "join": {}, "early_stop": true,
+                      "on_error": {"then": "skip"}});
+    let workflow = workflow(json!({"name": "w", "max_parallel": 3, "steps": [step]})).unwrap();
+    let slot = |member| Slot { step: 0, item: 0, member };
+    let says = |member| Record::Answered {
+        slot: slot(member),
+        step: "s".into(),
+        answer: answer("x", json!(member)),
+    };
+    let (step, failure) = ("s".into(), Error::unavailable("no").failure());
+    let fails = Record::Failed { slot: slot(0), step, attempt: 1, failure };
+    let check = |records: &[Record], expect: &[u32]| {
+        let mut machine = Machine::new(workflow.clone(), &json!("q"));
+        assert_eq!(machine.step(&Record::Accepted { workflow: Value::Null }).len(), 3, "d waits for room");
+        let (last, before) = records.split_last().unwrap();
+        for record in before {
+            assert!(!machine.step(record).iter().any(|c| matches!(c, Command::Cancel { .. })));
+        }
+        let mut told = machine.step(last);
+        let Some(Command::Join { answers, .. }) = told.pop() else { panic!("no join: {told:?}") };
+        assert_eq!(answers.len(), 2);
+        let expect: Vec<Command> =
+            expect.iter().map(|member| Command::Cancel { slot: slot(*member) }).collect();
+        assert_eq!(told, expect);
+        assert_eq!(machine.step(&says(3)), [], "nobody waits for it");
+        assert!(matches!(machine.outstanding()[..], [Command::Join { .. }]));
+    };
+    check(&[says(1), says(0)], &[2, 3]);
+    check(&[fails, says(1), says(2)], &[3]);
+}
+
+#[test]
 fn a_step_whose_when_is_false_is_skipped() {
     check(
         json!({"name": "w", "steps": [
@@ -282,6 +326,7 @@ fn a_wrong_workflow_is_refused_by_field() {
     check(json!([s("a", json!({"capability": "y"}))]), "steps.a", "exactly one");
     check(json!([{"id": "a"}]), "steps.a", "exactly one");
     check(json!([s("a", json!({"join": {}}))]), "steps.a.join", "parallel");
+    check(json!([s("a", json!({"early_stop": true}))]), "steps.a.early_stop", "join");
     check(json!([{"id": "a", "parallel": ["x", "x"]}]), "steps.a.parallel", "twice");
     check(json!([s("a", json!({"on_error": {"retry": 101}}))]), "steps.a.on_error.retry", "100");
     let on_error = |more: Value| json!([s("a", json!({"on_error": more}))]);
@@ -302,6 +347,7 @@ fn rich() -> Arc<Workflow> {
         {"id": "vote", "map": "input", "parallel": ["x", "y", "broken"], "join": {},
          "on_error": {"retry": 1, "then": "skip", "recovery": {"unavailable@provider": "reset", "TIMEOUT": "escalate"}}},
         {"id": "side", "needs": [], "agent": "x", "ask": "side"},
+        {"id": "quick", "needs": [], "parallel": ["x", "y", "z"], "join": {}, "early_stop": true},
         {"id": "none", "needs": ["side"], "agent": "x", "when": "false"},
         {"id": "last", "needs": ["vote", "none"], "agent": "y", "ask": "{{ steps.vote }}{{ steps.side }}"},
     ]}))

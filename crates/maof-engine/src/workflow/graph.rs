@@ -39,6 +39,8 @@ pub struct Step {
     pub members: Vec<Target>,
     /// How answers are folded.
     pub join: Option<Arc<dyn Aggregate>>,
+    /// Whether who is still awaited is cancelled once the join is decided.
+    pub early_stop: bool,
     /// What happens when an agent fails.
     pub on_error: OnError,
     pub(crate) when: Option<String>,
@@ -134,6 +136,7 @@ impl Workflow {
             ask: None,
             schema: None,
             join: None,
+            early_stop: false,
             expect: None,
             on_error: OnError::default(),
         };
@@ -239,11 +242,16 @@ fn compile_step(
         }
         Some(join) => Some(make(join).map_err(|e| at(step, "join", e))?),
     };
+    if step.early_stop && join.is_none() {
+        let why = Error::invalid_request("only a `join` can be decided early");
+        return Err(at(step, "early_stop", why));
+    }
     Ok(Step {
         id: step.id.as_str().into(),
         needs,
         members: members(step)?,
         join,
+        early_stop: step.early_stop,
         on_error: step.on_error.clone(),
         when: step.when.clone(),
         map: step.map.clone(),

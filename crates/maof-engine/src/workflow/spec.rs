@@ -119,6 +119,11 @@ pub struct StepSpec {
     /// from agent to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<Value>,
+    /// Whether agents are no longer waited for once the others' answers have decided the `join`: their calls are cancelled, and
+    /// what was used until then is paid for. The decision is the one that all would have come to; agreement and dissent are
+    /// of those who answered, and with a `key` the rest of the answer may be another's of those who agree. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early_stop: bool,
     /// An expression for the right answer where it is known, so that the report can count who was right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<String>,

@@ -126,6 +126,11 @@ impl Told<'_> {
                 put(&AGE, age.as_secs().into());
                 0
             }
+            Some(CacheStatus::Similar { age, percent }) => {
+                put(&AGE, age.as_secs().into());
+                put(&named::SIMILARITY, u16::from(percent).into());
+                0
+            }
             _ => self.head.attempts.max(1),
         };
         put(&named::ATTEMPTS, attempts.into());
@@ -204,6 +209,8 @@ mod named {
     pub(super) static OVERHEAD: HeaderName = HeaderName::from_static("x-maof-overhead-ms");
     pub(super) static SCHEMA: HeaderName = HeaderName::from_static("x-maof-schema");
     pub(super) static CACHE: HeaderName = HeaderName::from_static("x-maof-cache");
+    /// How similar the question was that an answer was kept for, in percent.
+    pub(super) static SIMILARITY: HeaderName = HeaderName::from_static("x-maof-cache-similarity");
     pub(super) static DROPPED: HeaderName = HeaderName::from_static("x-maof-dropped");
     pub(super) static COST: HeaderName = HeaderName::from_static("x-maof-cost-usd");
     pub(super) static NEAR_LIMIT: HeaderName = HeaderName::from_static("x-maof-near-limit");

@@ -1,6 +1,7 @@
 //! The routes; one file a subject.
 
 mod about;
+mod admin;
 mod agents;
 mod cache;
 mod costs;
@@ -42,6 +43,7 @@ pub fn router(maof: Maof) -> Router {
         .route("/tasks", get(tasks::list).post(tasks::submit))
         .route("/tasks/{id}", get(tasks::show).delete(tasks::cancel))
         .route("/tasks/{id}/events", get(tasks::events))
+        .route("/admin/reload", post(admin::reload))
         .route("/agents", get(agents::list))
         .route("/budget", get(costs::budgets))
         .route("/budget/update", post(costs::update))

@@ -15,7 +15,7 @@ use crate::profile::{UnsupportedWord, positive, secret_value, unusable};
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Cursor's background agents: each call launches one, which works on a repository for minutes.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CursorConfig {
     /// Where the API is. Default `https://api.cursor.com`.

@@ -51,7 +51,7 @@ pub struct UsagePointers {
 }
 
 /// A service of one's own that answers over HTTP.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceConfig {
     /// Where it is: an http or https URL without query, user and password.

@@ -18,8 +18,8 @@ pub struct Hedges {
     clock: Arc<dyn Clock>,
     /// How loaded this process is, where it knows.
     door: Option<Door>,
-    paces: HashMap<Name, Mutex<Pace>>,
-    purse: Mutex<Purse>,
+    paces: HashMap<Name, Arc<Mutex<Pace>>>,
+    purse: Arc<Mutex<Purse>>,
 }
 
 impl Hedges {
@@ -30,8 +30,23 @@ impl Hedges {
         endpoints: impl IntoIterator<Item = Name>,
         door: Option<Door>,
     ) -> Self {
-        let paces = endpoints.into_iter().map(|name| (name, Mutex::new(Pace::new()))).collect();
-        Hedges { config: config.clone(), clock, door, paces, purse: Mutex::new(Purse::new(config)) }
+        let paces = endpoints.into_iter().map(|name| (name, Arc::new(Mutex::new(Pace::new())))).collect();
+        let purse = Arc::new(Mutex::new(Purse::new(config)));
+        Hedges { config: config.clone(), clock, door, paces, purse }
+    }
+
+    /// The same policy and budget over other endpoints; what is known of those that `stay` is kept.
+    #[must_use]
+    pub fn next(&self, endpoints: impl IntoIterator<Item = Name>, stay: impl Fn(&Name) -> bool) -> Hedges {
+        let known = |name: &Name| self.paces.get(name).filter(|_| stay(name)).map(Arc::clone);
+        let pace = |name: Name| (known(&name).unwrap_or_else(|| Arc::new(Mutex::new(Pace::new()))), name);
+        Hedges {
+            config: self.config.clone(),
+            clock: Arc::clone(&self.clock),
+            door: self.door.clone(),
+            paces: endpoints.into_iter().map(pace).map(|(pace, name)| (name, pace)).collect(),
+            purse: Arc::clone(&self.purse),
+        }
     }
 
     fn is_busy(&self) -> bool {

@@ -82,6 +82,41 @@ impl Features {
         Features { keys: Vec::new(), ..self.clone() }
     }
 
+    /// What [`Features::seen`] holds, for [`Features::take`].
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        let counts = [self.grams.len() as u32, self.words as u32, self.chars];
+        counts.iter().chain(&self.form).for_each(|number| out.extend(number.to_le_bytes()));
+        self.scalars.iter().for_each(|scalar| out.extend(scalar.to_le_bytes()));
+        for (bucket, value) in &self.grams {
+            out.extend(bucket.to_le_bytes());
+            out.extend(value.to_le_bytes());
+        }
+    }
+
+    /// Reads what [`Features::put`] wrote, and gives what follows it; none where it is damaged.
+    pub(super) fn take(bytes: &[u8]) -> Option<(Features, &[u8])> {
+        let mut rest = bytes;
+        let mut word = || {
+            let (word, after) = rest.split_first_chunk()?;
+            rest = after;
+            Some(u32::from_le_bytes(*word))
+        };
+        let bucket = |number: u32| (number < OTHER).then_some(number);
+        let number = |bits: u32| Some(f32::from_bits(bits)).filter(|number| number.is_finite());
+        let (grams, words, chars) = (word()? as usize, word()? as usize, word()?);
+        let mut features = Features { words, chars, ..Features::default() };
+        for form in &mut features.form {
+            *form = bucket(word()?)?;
+        }
+        for scalar in &mut features.scalars {
+            *scalar = number(word()?)?;
+        }
+        for _ in 0..grams {
+            features.grams.push((bucket(word()?)?, number(word()?)?));
+        }
+        (words <= grams).then_some((features, rest))
+    }
+
     /// The words alone, by bucket.
     pub(super) fn words(&self) -> &[(u32, f32)] {
         self.grams.get(..self.words).unwrap_or_default()

@@ -95,6 +95,18 @@ pub struct Scratch {
 #[derive(Clone, Debug)]
 pub struct Seen(Features);
 
+impl Seen {
+    /// Writes it down, for [`Seen::read`]: its hashes and numbers, little-endian.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    /// Reads what was written down, and gives what follows it; none where it is damaged.
+    pub(crate) fn read(bytes: &[u8]) -> Option<(Seen, &[u8])> {
+        Features::take(bytes).map(|(features, rest)| (Seen(features), rest))
+    }
+}
+
 impl Scratch {
     /// What was seen of the last prompt.
     pub fn seen(&self) -> Seen {

@@ -55,11 +55,18 @@ impl Who {
         }
     }
 
-    /// The place of the arm among those of a model.
-    pub(crate) fn model_arm(&self) -> Option<usize> {
+    /// The place of the arm among those of a model; `known` finds whoever another process chose in a pool of this one.
+    pub(crate) fn model_arm(&self, known: impl Fn(&Candidate) -> Option<(Arc<Pool>, u16)>) -> Option<usize> {
         match self {
             Self::Here(pool, place) => pool.seat(*place)?.arm,
-            Self::Before(_) => None,
+            Self::Before(waiting) => {
+                let (pool, place) = known(&Candidate {
+                    agent: waiting.agent.clone(),
+                    endpoint: waiting.endpoint.clone(),
+                    instructions: None,
+                })?;
+                pool.seat(place)?.arm
+            }
         }
     }
 }
@@ -143,6 +150,30 @@ impl Memory {
         }
         all.sort_unstable_by_key(|waiting| (waiting.at, waiting.id.uuid()));
         all.split_off(all.len().saturating_sub(TOLD))
+    }
+
+    /// What was seen of the latest prompts whose decisions wait for feedback, for the next start.
+    pub(crate) fn seen(&self) -> Vec<(DecisionId, Seen)> {
+        let mut all = Vec::new();
+        for shard in &self.0 {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = shard.known.iter().filter(|(_, memo)| !memo.settled);
+            all.extend(open.filter_map(|(id, memo)| Some((memo.at, *id, memo.seen.clone()?))));
+        }
+        all.sort_unstable_by_key(|(at, id, _)| (*at, id.uuid()));
+        let latest = all.split_off(all.len().saturating_sub(TOLD));
+        latest.into_iter().map(|(_, id, seen)| (id, seen)).collect()
+    }
+
+    /// Adds what another process saw of the prompts of its decisions, which are known already.
+    pub(crate) fn resume_seen(&self, seen: Vec<(DecisionId, Seen)>) {
+        for (id, seen) in seen {
+            if let Some(mut shard) = self.shard(id)
+                && let Some(memo) = shard.known.get_mut(&id).filter(|memo| !memo.settled)
+            {
+                memo.seen = Some(seen);
+            }
+        }
     }
 
     /// Takes over what another process decided, as far as it is not too long ago.

@@ -3,6 +3,7 @@
 //! Decisions read, feedback writes. Both hold their lock for microseconds and never across an await.
 
 mod bandit;
+pub(crate) mod glimpses;
 mod heads;
 mod memory;
 mod saved;

@@ -4,20 +4,22 @@ use maof_core::{Error, Result};
 
 use super::Router;
 use crate::learned::{Model, hash};
-use crate::learner::Saved;
+use crate::learner::{Saved, glimpses};
 
 /// What sampling learned, and the decisions that wait for feedback.
 const LEARNED: &str = "router.learned";
+/// What was seen of the prompts of those decisions, where a model learns from them; after them.
+const SEEN: &str = "router.seen";
 /// The heads of the model, where feedback moved them: the check sum of the model that they were at first, and the model.
 const MODEL: &str = "router.model";
 
 impl Router {
     /// The names of the parts that [`Router::parts`] may give.
-    pub const PARTS: [&str; 2] = [LEARNED, MODEL];
+    pub const PARTS: [&str; 3] = [LEARNED, SEEN, MODEL];
 
     /// What was learned here so far, and the last 4,096 decisions that wait for feedback: parts to be kept under their
-    /// names, for [`Router::resume`]. What is not learned here is not there. At most about a megabyte, and the model if
-    /// feedback moved it.
+    /// names, for [`Router::resume`], in this order. What is not learned here is not there. At most about a megabyte, some kilobytes
+    /// for each of those decisions where a model learns, and the model if feedback moved it.
     ///
     /// # Errors
     /// `internal`.
@@ -29,6 +31,10 @@ impl Router {
         let node = node.unwrap_or_else(|| self.ports.node.clone());
         parts.push((LEARNED, Saved::new(node, state, memory.waiting()).to_bytes()?));
         if let Some(heads) = &self.heads {
+            let seen = memory.seen();
+            if !seen.is_empty() {
+                parts.push((SEEN, glimpses::to_bytes(heads.at_first(), &seen)));
+            }
             let now = heads.model().to_bytes();
             if hash(&now) != heads.at_first() {
                 parts.push((MODEL, [&heads.at_first().to_le_bytes(), &*now].concat()));
@@ -46,6 +52,7 @@ impl Router {
         let named = |e: Error| e.param(part.to_owned());
         match part {
             LEARNED => self.resume_learned(&Saved::from_bytes(bytes).map_err(named)?).map_err(named),
+            SEEN => self.resume_seen(bytes).map_err(named),
             MODEL => self.resume_model(bytes).map_err(named),
             _ => Err(named(Error::invalid_request("no router gives such a part"))),
         }
@@ -57,6 +64,16 @@ impl Router {
         }
         if let Some(memory) = &self.memory {
             memory.resume(saved.decisions.clone(), self.ports.clock.now());
+        }
+        Ok(())
+    }
+
+    fn resume_seen(&self, bytes: &[u8]) -> Result<()> {
+        let (model, seen) = glimpses::from_bytes(bytes)?;
+        if let (Some(heads), Some(memory)) = (&self.heads, &self.memory)
+            && model == heads.at_first()
+        {
+            memory.resume_seen(seen);
         }
         Ok(())
     }

@@ -34,9 +34,13 @@ impl Closed {
         self.places.get(value).copied().unwrap_or(self.values.len())
     }
 
-    /// Every place but the last one.
-    pub(super) fn places(&self) -> std::ops::Range<usize> {
-        0..self.values.len()
+    /// Every value, at its place.
+    pub(super) fn names(&self) -> &[Name] {
+        &self.values
+    }
+
+    pub(super) fn has(&self, value: &Name) -> bool {
+        self.places.contains_key(value)
     }
 }
 

@@ -121,7 +121,7 @@ impl Default for Server {
 }
 
 /// One thing that answers one call. It names one of `local`, `provider` (with `model`), `service` and `cursor`.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointConfig {
     /// Its name; callers may give it as a model.
@@ -185,7 +185,7 @@ fn default_max_output() -> u64 {
 }
 
 /// One agent.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentConfig {
     /// Its name; callers may give it as a model.

@@ -32,7 +32,7 @@ pub struct Costs {
     /// Where changed limits are kept; none where nothing is.
     pub(super) keep: Option<Arc<dyn Snapshots>>,
     /// One change at a time, so that what is kept last is what holds.
-    pub(super) changing: tokio::sync::Mutex<()>,
+    pub(super) changing: Arc<tokio::sync::Mutex<()>>,
     /// Who knows what answers were worth; none where only a database is looked at.
     router: Option<Arc<maof_router::Router>>,
 }
@@ -47,12 +47,15 @@ impl Costs {
         config.check()?;
         let config = config.clone().complete();
         let ledger = Arc::new(SqliteStore::open_shared(&config.store).await?);
-        let limits = Arc::new(Limits::new(&config.budgets)?);
+        let limits = Limits::new(&config.budgets)?.with_tiers(&config.tiers)?;
         let keep = Arc::clone(&ledger) as Arc<dyn Snapshots>;
-        Costs::new(&config, &[], ledger, Arc::new(SystemClock), limits, None, Some(keep)).await
+        let clock = Arc::new(SystemClock);
+        let costs = Costs::new(&config, &[], ledger, clock, Arc::new(limits), None, Some(keep))?;
+        costs.resume().await?;
+        Ok(costs)
     }
 
-    pub(crate) async fn new(
+    pub(crate) fn new(
         config: &Config,
         added: &[Arc<dyn Endpoint>],
         ledger: Arc<dyn Ledger>,
@@ -61,11 +64,6 @@ impl Costs {
         router: Option<Arc<maof_router::Router>>,
         keep: Option<Arc<dyn Snapshots>>,
     ) -> Result<Costs> {
-        if let Some(store) = &keep
-            && let Some(kept) = store.kept(CHANGED).await?
-        {
-            limits.resume(&kept)?;
-        }
         let kept = config.cache.as_ref().map_or(KEPT, |cache| Duration::from_secs(cache.ttl_seconds));
         let router = router.filter(|_| config.routing.thompson.learn_from == maof_router::Teacher::Feedback);
         Ok(Costs {
@@ -78,6 +76,24 @@ impl Costs {
             changing: Default::default(),
             router,
         })
+    }
+
+    /// Takes over the limits that were changed before.
+    ///
+    /// # Errors
+    /// `unavailable` when the store cannot be reached; `internal` when they are damaged.
+    pub(crate) async fn resume(&self) -> Result<()> {
+        if let Some(store) = &self.keep
+            && let Some(kept) = store.kept(CHANGED).await?
+        {
+            self.limits.resume(&kept)?;
+        }
+        Ok(())
+    }
+
+    /// Changes limits after one another with whoever has the same lock.
+    pub(crate) fn changing(self, changing: Arc<tokio::sync::Mutex<()>>) -> Costs {
+        Costs { changing, ..self }
     }
 
     /// The time that reports are of.

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use maof_core::{Account, Body, ChatRequest, Measure, Principal, Target, Tariff, Unit, Window};
+use maof_resilience::hedge;
 use maof_router::{Agent, Offer, Ports, Registry, Router};
 use maof_store::MemoryStore;
 use maof_testkit::{Play, ScriptedEndpoint};
 use parking_lot::Mutex;
 
 use super::*;
+use crate::lasting::survival;
 use crate::system::{SystemClock, SystemIds, SystemRandom};
 
 fn name(text: &str) -> Name {
@@ -59,23 +61,33 @@ fn house(first: ScriptedEndpoint, second: ScriptedEndpoint) -> House {
     let (store, log) = (Arc::new(MemoryStore::default()), Arc::new(Log::default()));
     let budget = r#"[{"account": "tenant", "limit_usd": 1}]"#;
     let hedge = hedge::Config { percent: 50, minimum_calls: 2, ..hedge::Config::default() };
-    let said = || Said { streams: true, ..Said::default() };
+    let (clock, observe) = (Arc::new(SystemClock) as Arc<dyn Clock>, Arc::clone(&log) as Arc<dyn Observe>);
+    let resilience = maof_resilience::Config { hedge: Some(hedge), ..maof_resilience::Config::default() };
+    let lasting = Arc::new(Lasting::new(&resilience, None, &clock, &observe));
+    let protection = |endpoint| {
+        let survival = survival(&resilience, &name("scripted"), None, true).unwrap();
+        (name(endpoint), Protection::new(survival, &name(endpoint), &lasting))
+    };
+    let hedges = lasting.hedges([name("a"), name("b")]).unwrap();
     let parts = Parts {
+        after_first_byte: resilience.after_first_byte,
+        protections: ["a", "b"].map(protection).into(),
+        hedges: Some(hedges),
+        lasting: Arc::clone(&lasting),
         cache: None,
-        resilience: maof_resilience::Config { hedge: Some(hedge), ..maof_resilience::Config::default() },
-        said: [(name("a"), said()), (name("b"), said())].into(),
-        agents: vec![(name("both"), vec![name("a"), name("b")])],
+        epoch: 0,
+        priced: HashMap::new(),
         outputs: Arc::new(maof_structured::Outputs::new(&Default::default(), []).unwrap()),
         limits: Arc::new(maof_budget::Limits::new(&serde_json::from_str::<Vec<_>>(budget).unwrap()).unwrap()),
         ledger: store.clone(),
         audit: store.clone(),
         route: Arc::new(Router::new(registry, &Default::default(), None, ports).unwrap()),
-        clock: Arc::new(SystemClock),
+        clock,
         random: Arc::new(SystemRandom::default()),
         ids: Arc::new(SystemIds),
-        observe: Arc::clone(&log) as Arc<dyn Observe>,
+        observe,
         routing: Default::default(),
-        alerts: Default::default(),
+        alerts: Arc::new(maof_budget::Alerts::new(&Default::default(), |_| {})),
         tracker: Default::default(),
     };
     let as_ports: Vec<Arc<dyn Endpoint>> =

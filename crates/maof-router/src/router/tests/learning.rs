@@ -267,6 +267,7 @@ fn what_the_model_was_taught_outlives_the_router_unless_another_one_is_configure
     assert_eq!(parts(&router), ["router.learned"], "it was taught nothing");
     let decision = router.decide(&ask("an easy question about 777")).unwrap();
     feedback(&router, decision.id, 0.0).unwrap();
+    let waits = router.decide(&ask("an easy question about 778")).unwrap();
     assert_eq!(parts(&router), Router::PARTS);
     let next = learned(&config, ["small", "big"]).unwrap();
     for (part, bytes) in router.parts().unwrap() {
@@ -275,10 +276,19 @@ fn what_the_model_was_taught_outlives_the_router_unless_another_one_is_configure
         assert_eq!(cut.field(), Some(part));
     }
     assert_eq!(next.learned_model(), router.learned_model());
+    // Feedback on what was decided before teaches both the same.
+    for one in [&router, &next] {
+        feedback(one, waits.id, 0.0).unwrap();
+    }
+    assert_eq!(next.learned_model(), router.learned_model());
+    let taught = learned(&config, ["small", "big"]).unwrap();
+    assert_ne!(next.learned_model(), taught.learned_model());
+    router.decide(&ask("an easy question about 779")).unwrap();
     for (part, mut bytes) in router.parts().unwrap() {
         let other = learned(&config, ["small", "big"]).unwrap();
         // The check sum of another model than the one that is configured.
-        bytes[0] ^= u8::from(part == "router.model");
+        let at = usize::from(part == "router.seen");
+        bytes[at] ^= u8::from(part != "router.learned");
         other.resume(part, &bytes).unwrap();
         assert_ne!(other.learned_model(), router.learned_model());
     }

@@ -128,22 +128,47 @@ fn performance_weighs_failures_and_neither_callers_faults_nor_those_who_left_cou
 #[test]
 fn endpoints_come_and_go_and_what_is_known_of_the_others_stays() {
     let clock = Still::new();
-    let router = house(r#"{"strategy":"round_robin","warm_up_ms":10000}"#, &clock).unwrap();
-    router.asked(&name("a"));
-    let made = router.decide(&ask("hi")).unwrap();
+    let config = r#"{"strategy":"round_robin","warm_up_ms":10000}"#;
+    let first = house(config, &clock).unwrap();
+    first.asked(&name("a"));
+    first.asked(&name("c"));
+    let made = first.decide(&ask("hi")).unwrap();
     let agents = vec![agent("small", "a e", ""), agent("big", "c", "")];
     let offers: HashMap<Name, Vec<Operation>> =
         ["a", "c", "e"].map(|one| (name(one), vec![Operation::Chat])).into_iter().collect();
-    router.replace(Registry::new(agents, offers.clone(), HashMap::new()).unwrap()).unwrap();
-    assert_eq!(router.in_flight(&name("a")).unwrap(), 1);
-    assert_eq!(router.in_flight(&name("b")).unwrap_err().field(), Some("endpoint"));
-    let firsts = (0..3_000).filter(|_| order(&router, &ask("hi")).starts_with('e')).count();
+    let registry = Registry::new(agents, offers.clone(), HashMap::new()).unwrap();
+    let config = first.config.clone();
+    let second = first.next(registry, &config, None, |stays| *stays == "a").unwrap();
+    assert_eq!(second.in_flight(&name("a")).unwrap(), 1);
+    assert_eq!(second.in_flight(&name("c")).unwrap(), 0, "another one of the same name begins anew");
+    assert_eq!(second.in_flight(&name("b")).unwrap_err().field(), Some("endpoint"));
+    let firsts = (0..3_000).filter(|_| order(&second, &ask("hi")).starts_with('e')).count();
     assert!((50..170).contains(&firsts), "a tenth of its third: {firsts}");
-    // A decision that was made keeps whom it was made on, and to hear of them harms nobody.
+    // Whoever was routed by the first one ends by it, and the second one hears of those that stayed.
     assert_eq!(made.candidates().count(), 4);
-    ends(&router, "b", 100, Outcome::Complete);
-    // What does not fit changes nothing.
+    let (waited, end) = (Duration::from_millis(100), End::of(Outcome::Complete));
+    for endpoint in ["a", "b", "c"] {
+        first.observe(Observed { decision: made.id, candidate: &one(endpoint), waited, end: &end });
+    }
+    assert_eq!([first.in_flight(&name("c")).unwrap(), second.in_flight(&name("a")).unwrap()], [0, 0]);
+    // What does not fit makes none.
     let without_big = Registry::new(vec![agent("small", "a", "")], offers, HashMap::new()).unwrap();
-    assert_eq!(router.replace(without_big).unwrap_err().field(), Some("default_agents[1]"));
-    assert_eq!(router.registry().agents().len(), 2);
+    let refused = first.next(without_big, &config, None, |_| true).unwrap_err();
+    assert_eq!(refused.field(), Some("default_agents[1]"));
+}
+
+#[test]
+fn what_was_learned_is_shared_with_the_router_that_follows() {
+    let first = house(r#"{"strategy":"thompson"}"#, &Still::new()).unwrap();
+    let made = first.decide(&ask("hi")).unwrap();
+    let registry = (*first.registry()).clone();
+    let second = first.next(registry.clone(), &first.config.clone(), None, |_| true).unwrap();
+    second.feedback(&ask("hi").principal.tenant, made.id, 1.0).unwrap();
+    assert_eq!(first.learned_state(), second.learned_state());
+    assert_ne!(
+        second.learned_state(),
+        house(r#"{"strategy":"thompson"}"#, &Still::new()).unwrap().learned_state()
+    );
+    let plain = Config { strategy: serde_json::from_str(r#""priority""#).unwrap(), ..first.config.clone() };
+    assert!(second.next(registry, &plain, None, |_| true).unwrap().learned_state().is_none());
 }
