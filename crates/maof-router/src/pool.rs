@@ -77,6 +77,8 @@ pub(crate) struct Snapshot {
     pub(crate) registry: Arc<Registry>,
     pub(crate) pulses: HashMap<Name, Arc<Pulse>>,
     pub(crate) agents: HashMap<Name, Arc<Pool>>,
+    /// By agent, whoever can do all that it can, itself first; none of who is alone in that.
+    pub(crate) peers: HashMap<Name, Arc<Pool>>,
     /// By their own names and by aliases.
     pub(crate) endpoints: HashMap<Name, Arc<Pool>>,
     pub(crate) tasks: HashMap<Name, Arc<Pool>>,
@@ -111,7 +113,20 @@ impl Pooling<'_> {
             let able: Vec<&Agent> = self.registry.capable(capability).collect();
             (capability.clone(), pool(format!("these agents can do `{capability}`"), capability, &able))
         });
+        let peers = self.registry.agents().iter().filter_map(|agent| {
+            let able = |other: &&Agent| {
+                other.name != agent.name
+                    && agent.capabilities.iter().all(|one| other.capabilities.contains(one))
+            };
+            let others =
+                self.registry.agents().iter().filter(able).filter(|_| !agent.capabilities.is_empty());
+            let all: Vec<&Agent> = std::iter::once(agent).chain(others).collect();
+            let found =
+                format!("these agents can do what `{}` can, and an account is near its limit", agent.name);
+            (all.len() > 1).then(|| (agent.name.clone(), pool(found, &agent.name, &all)))
+        });
         Snapshot {
+            peers: peers.collect(),
             agents: agents.collect(),
             endpoints: endpoints.collect(),
             capabilities: capabilities.collect(),

@@ -15,7 +15,7 @@ use crate::config::{Config, Rank, Spread, Teacher};
 use crate::learned::bandit::{Feedback, thompson};
 use crate::learned::{Model, Seen};
 use crate::learner::{Bandit, Heads, Memo, Memory, Who};
-use crate::pool::{Pool, Pooling, Snapshot, drawn_as};
+use crate::pool::{Pool, Pooling, Seat, Snapshot, drawn_as};
 use crate::prompt;
 use crate::pulse::Pulse;
 use crate::registry::Registry;
@@ -38,6 +38,8 @@ pub struct Ports {
 pub struct Router {
     config: Config,
     plan: Plan,
+    /// For calls on an account near its limit.
+    thrifty: Plan,
     forks: Forks,
     snapshot: Snapshot,
     bandit: Option<Arc<Bandit>>,
@@ -122,6 +124,7 @@ impl Router {
             bandit,
             config: config.clone(),
             plan,
+            thrifty: Plan::thrifty(&config.strategy),
             forks: Forks::new(config),
             began,
             ports,
@@ -212,6 +215,10 @@ impl Router {
 
     /// Which way a call goes: who may answer it, by which strategy, and the arm of a split.
     fn way(&self, call: &Call) -> Result<(Arc<Pool>, &Plan, Option<&Name>)> {
+        if call.near.is_some() {
+            // No experiment is worth what is left.
+            return Ok((self.peers(&call.target)?, &self.thrifty, None));
+        }
         let Some(fork) = self.forks.arm(call) else {
             return Ok((self.find(&call.target)?, &self.plan, None));
         };
@@ -223,6 +230,26 @@ impl Router {
                 Some(pool) => Ok((pool, &self.plan, Some(&fork.name))),
                 None => Ok((self.find(&call.target)?, &self.plan, self.forks.control())),
             },
+        }
+    }
+
+    /// Everybody who answers `target`, and of an agent those who can do the same.
+    fn peers(&self, target: &Target) -> Result<Arc<Pool>> {
+        match target {
+            Target::Name(agent) => match self.snapshot.peers.get(agent) {
+                Some(peers) => Ok(Arc::clone(peers)),
+                None => self.find(target),
+            },
+            Target::Capability(_) | Target::TaskType(_) => self.find(target),
+        }
+    }
+
+    /// What somebody costs, for who is near a limit; no number for whom nobody knows to be good enough.
+    fn thrift(&self, pool: &Pool, seat: &Seat, tokens: f32) -> f32 {
+        let known = |bandit: &Arc<Bandit>| bandit.sure_of(&pool.class, &seat.drawn_as);
+        match self.config.near_limit_quality {
+            Some(least) if self.bandit.as_ref().map_or(0.0, known) < least => f32::NAN,
+            _ => seat.cost(tokens),
         }
     }
 
@@ -252,6 +279,10 @@ impl Router {
         for (stage, by) in plan.stages.rank.iter().enumerate() {
             match by {
                 Rank::Priority => rank(draft, stage, Equal::Least, |seat| f32::from(seat.agent_place)),
+                Rank::Cheapest if stage == 0 && call.near.is_some() => {
+                    let (tokens, pool) = (prompt::tokens(&call.body), draft.pool);
+                    rank(draft, stage, Equal::Least, |seat| self.thrift(pool, seat, tokens));
+                }
                 Rank::Cheapest => {
                     let tokens = prompt::tokens(&call.body);
                     rank(draft, stage, Equal::Least, |seat| seat.cost(tokens));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use maof_core::{Call, Name, Target};
 
 use super::spread::{key, mixed};
-use crate::config::{Arm, CONTROL, Config, Stages, Sticky, Strategy};
+use crate::config::{Arm, CONTROL, Config, Rank, Stages, Sticky, Strategy};
 use crate::learned::hash;
 
 /// A strategy, worked out.
@@ -50,6 +50,14 @@ impl Plan {
         let ranks = stages.rank.iter().map(|rank| rank.as_str());
         let last = Some(stages.spread.as_str()).filter(|spread| *spread != "none");
         Plan { name: strategy.as_str(), told: ranks.chain(last).collect(), stages }
+    }
+
+    /// The same for a call on an account near its limit: whoever is cheaper comes first.
+    pub(crate) fn thrifty(strategy: &Strategy) -> Plan {
+        let Plan { mut stages, told, .. } = Plan::of(strategy);
+        stages.rank.insert(0, Rank::Cheapest);
+        let told = std::iter::once(Rank::Cheapest.as_str()).chain(told.iter().copied()).collect();
+        Plan { name: "near_limit", stages, told }
     }
 }
 

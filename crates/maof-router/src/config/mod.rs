@@ -64,6 +64,11 @@ pub struct Config {
     /// Another agent that is asked too, without anybody getting its answers. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Shadow>,
+    /// The quality, 0 to 1, that whoever is moved up because an account is near its limit must be known to have, to the
+    /// strategy `thompson`, for the type of task; who is not known to have it keeps its place after the others. Default: none, who
+    /// can do the same may answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_limit_quality: Option<f64>,
     /// What the rank `learned` needs.
     pub learned: Learned,
     /// How the spread `thompson` learns.
@@ -86,6 +91,7 @@ impl Default for Config {
             split: Vec::new(),
             cascade: Vec::new(),
             shadow: None,
+            near_limit_quality: None,
             learned: Learned::default(),
             thompson: Thompson::default(),
         }
@@ -175,6 +181,9 @@ impl Config {
         }
         if !(100..=3_600_000).contains(&self.decay_ms) {
             return wrong("must be 100 to 3,600,000 milliseconds", "decay_ms");
+        }
+        if self.near_limit_quality.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
+            return wrong("must be 0 to 1; leave it away for none", "near_limit_quality");
         }
         let inside = |section: &'static str| {
             move |e: Error| {

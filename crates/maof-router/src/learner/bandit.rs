@@ -45,6 +45,13 @@ impl Bandit {
         sampler.thompson.choose(class, &candidates, random)
     }
 
+    /// What an arm's quality in a class is sure to be, nearly: a standard deviation below what is believed.
+    pub(crate) fn sure_of(&self, class: &Name, arm: &Name) -> f64 {
+        let sampler = self.sampler.read().unwrap_or_else(PoisonError::into_inner);
+        let (mean, deviation) = sampler.thompson.quality(class, arm);
+        mean - deviation
+    }
+
     pub(crate) fn learn(&self, class: &Name, arm: &Name, quality: f64) -> Result<()> {
         self.write().thompson.observe(class, arm, quality)
     }

@@ -5,6 +5,7 @@ mod learning;
 mod split;
 mod standing;
 mod strategies;
+mod thrift;
 
 use std::collections::HashMap;
 use std::sync::Arc;
