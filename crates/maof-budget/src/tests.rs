@@ -7,8 +7,8 @@ use std::task::{Context as Cx, Poll as P, Waker};
 use std::time::{Duration, Instant};
 
 use maof_core::{
-    Account, Balance, Body, CallId, Charge, ChatAnswer, ChatRequest, Delta, Event, Finish, HoldMode,
-    Operation, Principal, Response, RunId, Silent, Spending, SpendingQuery, Standing, Target, Tariff, Unit,
+    Account, Balance, Balances, Body, CallId, Charge, ChatAnswer, ChatRequest, Delta, Event, Finish,
+    HoldMode, Operation, Principal, Response, RunId, Silent, Spending, SpendingQuery, Target, Tariff, Unit,
 };
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ struct Lines {
 
 #[async_trait::async_trait]
 impl Ledger for Book {
-    async fn hold(&self, _: &Arc<str>, charges: &[Charge], mode: HoldMode, _: Timestamp) -> Result<Standing> {
+    async fn hold(&self, _: &Arc<str>, charges: &[Charge], mode: HoldMode, _: Timestamp) -> Result<Balances> {
         let slow = self.0.lock().slow;
         for _ in 0..slow {
             tokio::task::yield_now().await;

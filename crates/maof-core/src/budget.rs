@@ -164,7 +164,7 @@ impl HoldMode {
 
 /// What the accounts of a hold have once it holds: one for each of its charges, in their order. Of accounts that other
 /// processes share it may be as old as the last word from them.
-pub type Standing = Vec<Balance>;
+pub type Balances = Vec<Balance>;
 
 /// What an account has in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,7 +263,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         charges: &[Charge],
         mode: HoldMode,
         now: Timestamp,
-    ) -> Result<Standing>;
+    ) -> Result<Balances>;
 
     /// Writes an attempt down, and moves what it used from held to spent on the accounts that the hold
     /// called `key` has: what it cost on those of money, its tokens, its one request. An account named

@@ -35,7 +35,7 @@ pub mod usage;
 pub mod waits;
 
 pub use aggregate::{Aggregate, Answered, Member, Verdict};
-pub use budget::{Account, Attempt, Balance, Charge, HoldMode, Ledger, Measure, Standing, Window};
+pub use budget::{Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger, Measure, Window};
 pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
 pub use call::{Body, Call, Chosen, Held, Near, Operation, Provenance, Purpose, Target, Wire};
 pub use chat::{

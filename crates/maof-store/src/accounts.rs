@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, Charge, Error, HoldMode, Measure, Money, Result, Standing,
+    Account, Attempt, AttemptId, Balance, Balances, Charge, Error, HoldMode, Measure, Money, Result,
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub(crate) type Spent = SmallVec<[Written; 4]>;
 /// What a hold has come to.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    pub(crate) standing: Standing,
+    pub(crate) standing: Balances,
     /// Of its charges.
     pub(crate) windows: SmallVec<[Number; 4]>,
     /// Whether something has to be written for it.

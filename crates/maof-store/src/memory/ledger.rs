@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Spending,
-    SpendingQuery, Standing, Timestamp,
+    Account, Attempt, AttemptId, Balance, Balances, Charge, HoldMode, Ledger, Name, Result, RunId, Spending,
+    SpendingQuery, Timestamp,
 };
 
 use super::MemoryStore;
@@ -53,7 +53,7 @@ impl Ledger for MemoryStore {
         charges: &[Charge],
         _: HoldMode,
         now: Timestamp,
-    ) -> Result<Standing> {
+    ) -> Result<Balances> {
         // Nothing outlives the process, so nothing has to be promised.
         let (held, _) = self.ledger.lock().accounts.hold(key, charges, HoldMode::Strict, now)?;
         Ok(held.standing)

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use maof_core::{Error, Origin, Standing};
+use maof_core::{Balances, Error, Origin};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -104,7 +104,7 @@ fn tell(entries: Vec<Entry>, told: &[Told]) {
         // Who no longer waits gives back what it holds by its own end.
         match entry {
             Entry::Hold(hold) => {
-                let outcome = outcomes.remove(&place).unwrap_or_else(|| Ok(Standing::new()));
+                let outcome = outcomes.remove(&place).unwrap_or_else(|| Ok(Balances::new()));
                 let _ = hold.tell.send(outcome);
             }
             Entry::Written(tell) => {

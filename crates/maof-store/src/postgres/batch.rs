@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use maof_core::{Account, Attempt, Balance, Charge, Name, Standing, Timestamp, Usage};
+use maof_core::{Account, Attempt, Balance, Balances, Charge, Name, Timestamp, Usage};
 use serde::Serialize;
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -184,7 +184,7 @@ pub(super) fn once(charges: &[Charge]) -> Vec<Charge> {
 }
 
 /// The standing of each charge, from that of [`once`]: one more for an account that comes twice.
-pub(super) fn each(charges: &[Charge], standing: Standing) -> Standing {
+pub(super) fn each(charges: &[Charge], standing: Balances) -> Balances {
     if standing.len() == charges.len() {
         return standing;
     }
@@ -212,11 +212,11 @@ pub(super) struct Told {
 }
 
 /// What became of the holds of a batch, by their places in it.
-pub(super) fn outcomes(entries: &[Entry], told: &[Told]) -> HashMap<usize, maof_core::Result<Standing>> {
-    let mut outcomes: HashMap<usize, maof_core::Result<Standing>> = HashMap::new();
+pub(super) fn outcomes(entries: &[Entry], told: &[Told]) -> HashMap<usize, maof_core::Result<Balances>> {
+    let mut outcomes: HashMap<usize, maof_core::Result<Balances>> = HashMap::new();
     for told in told {
         let Ok(place) = usize::try_from(told.hold) else { continue };
-        let outcome = outcomes.entry(place).or_insert_with(|| Ok(Standing::new()));
+        let outcome = outcomes.entry(place).or_insert_with(|| Ok(Balances::new()));
         match told.refusal(entries.get(place)) {
             Some(refusal) => *outcome = Err(refusal),
             None => {

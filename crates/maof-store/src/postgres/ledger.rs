@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maof_core::{
-    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Spending, SpendingQuery,
-    Standing, Timestamp,
+    Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger, Name, Result, RunId, Spending,
+    SpendingQuery, Timestamp,
 };
 use sqlx::AssertSqlSafe;
 
@@ -80,9 +80,9 @@ impl Ledger for PostgresLedger {
         charges: &[Charge],
         mode: HoldMode,
         now: Timestamp,
-    ) -> Result<Standing> {
+    ) -> Result<Balances> {
         if charges.is_empty() {
-            return Ok(Standing::new());
+            return Ok(Balances::new());
         }
         if mode == HoldMode::Batched {
             return self.inner.slices.hold(&self.inner.queue, key, charges, now).await;

@@ -8,7 +8,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use maof_core::{Attempt, Charge, Result, Standing, Timestamp};
+use maof_core::{Attempt, Balances, Charge, Result, Timestamp};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
@@ -43,7 +43,7 @@ pub(super) struct Hold {
     /// No account twice.
     pub(super) charges: Vec<Charge>,
     pub(super) now: Timestamp,
-    pub(super) tell: oneshot::Sender<Result<Standing>>,
+    pub(super) tell: oneshot::Sender<Result<Balances>>,
 }
 
 impl Entry {
@@ -81,7 +81,7 @@ impl Queue {
         key: &Arc<str>,
         charges: Vec<Charge>,
         now: Timestamp,
-    ) -> Result<oneshot::Receiver<Result<Standing>>> {
+    ) -> Result<oneshot::Receiver<Result<Balances>>> {
         let (tell, told) = oneshot::channel();
         let mut state = self.state.lock();
         if state.away || state.entries.len() >= ROWS {

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use maof_core::{
-    Account, Attempt, Balance, Charge, Error, ErrorKind, HoldMode, Name, Result, Standing, Timestamp,
+    Account, Attempt, Balance, Balances, Charge, Error, ErrorKind, HoldMode, Name, Result, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot::Receiver;
@@ -54,7 +54,7 @@ struct Growing {
     number: Number,
     slice: u64,
     up_to: i128,
-    told: Receiver<Result<Standing>>,
+    told: Receiver<Result<Balances>>,
 }
 
 impl Default for Slices {
@@ -72,8 +72,8 @@ impl Slices {
         key: &Arc<str>,
         charges: &[Charge],
         now: Timestamp,
-    ) -> Result<Standing> {
-        let Some(first) = charges.first() else { return Ok(Standing::new()) };
+    ) -> Result<Balances> {
+        let Some(first) = charges.first() else { return Ok(Balances::new()) };
         if let Ok(standing) = self.state.lock().hold(key, charges, now)? {
             return Ok(standing);
         }
@@ -172,7 +172,7 @@ impl State {
         key: &Arc<str>,
         charges: &[Charge],
         now: Timestamp,
-    ) -> Result<std::result::Result<Standing, Vec<Lacking>>> {
+    ) -> Result<std::result::Result<Balances, Vec<Lacking>>> {
         let lacking = self.accounts.lacking(key, charges, now)?;
         if !lacking.is_empty() {
             return Ok(Err(lacking.into_vec()));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maof_core::{
-    Account, Attempt, Balance, Charge, HoldMode, Ledger, Name, Result, RunId, Spending, SpendingQuery,
-    Standing, Timestamp,
+    Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger, Name, Result, RunId, Spending,
+    SpendingQuery, Timestamp,
 };
 use rusqlite::{Connection, params};
 
@@ -21,7 +21,7 @@ impl Ledger for SqliteStore {
         charges: &[Charge],
         mode: HoldMode,
         now: Timestamp,
-    ) -> Result<Standing> {
+    ) -> Result<Balances> {
         let writes = self.writes()?;
         // Here, and not where rows are handed over, is where a writer that falls behind is waited for.
         writes.writer.ready().await?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, CallId, Charge, ErrorKind, HoldMode, Ledger, Measure, Money, Name,
-    Result, RunId, Standing, Timestamp, Unit, Usage, Window,
+    Account, Attempt, AttemptId, Balance, Balances, CallId, Charge, ErrorKind, HoldMode, Ledger, Measure,
+    Money, Name, Result, RunId, Timestamp, Unit, Usage, Window,
 };
 
 /// A ledger whose holds are all of one mode.
@@ -46,7 +46,7 @@ impl Store {
         key: &'a Arc<str>,
         charges: &'a [Charge],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Standing>> {
+    ) -> BoxFuture<'a, Result<Balances>> {
         self.ledger.hold(key, charges, self.mode, now)
     }
 }
