@@ -13,7 +13,7 @@ pub struct Semantic {
     /// By how much the second best must be less similar, in points of percent, 0 to 50. Default 10.
     pub margin_percent: u8,
     /// Questions that are remembered for it, at most, 1 to 20,000; the oldest are forgotten. Those of one tenant, target and
-    /// conversation are all compared, which takes about a millisecond for each 2,000. Default 2,000.
+    /// conversation are all compared, so a call's time grows with their number. Default 2,000.
     pub max_questions: u32,
 }
 
