@@ -86,6 +86,11 @@ impl Alerts {
         Alerts { at_percent: config.at_percent.clone(), tell: Box::new(tell), told: Mutex::default() }
     }
 
+    /// The least part that is told.
+    pub(crate) fn from(&self) -> u8 {
+        self.at_percent.first().copied().unwrap_or(u8::MAX)
+    }
+
     /// So much of an account is taken.
     pub(crate) fn look(&self, account: &Account, percent: u8, now: Timestamp) {
         let Some(passed) = self.at_percent.iter().rev().find(|at| **at <= percent).copied() else { return };

@@ -177,7 +177,7 @@ impl Shared {
         if self.is_held(call, agent, &worst)? {
             return Ok(());
         }
-        let charges = self.limits.charges(&call.principal, Some(agent), &worst)?;
+        let charges = self.limits.charges(call, Some(agent), &worst)?;
         match charges.is_empty() {
             true => Ok(()),
             false => self.ledger.hold(key, &charges, self.limits.mode(call), terms.now).await.map(drop),
@@ -191,7 +191,7 @@ impl Shared {
             return Ok(false);
         };
         let held = Worst { cost: held.cost, tokens: held.tokens };
-        self.limits.is_covered(&call.principal, agent, worst, &held)
+        self.limits.is_covered(call, agent, worst, &held)
     }
 
     /// A cheaper candidate may still be affordable.

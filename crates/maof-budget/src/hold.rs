@@ -149,20 +149,21 @@ impl Shared {
     }
 
     async fn try_hold(&self, key: &Arc<str>, call: &Call, worst: Worst) -> Result<Option<Hold>> {
-        let charges = self.limits.charges(&call.principal, None, &worst)?;
+        let charges = self.limits.charges(call, None, &worst)?;
         if charges.is_empty() {
             return Ok(None);
         }
         let now = self.clock.now();
-        let standing = self.ledger.hold(key, &charges, self.limits.mode(call), now).await?;
-        let near = self.look(call, &standing, now)?;
+        let balances = self.ledger.hold(key, &charges, self.limits.mode(call), now).await?;
+        let near = self.look(call, &balances, now)?;
         Ok(Some(Hold { worst, near }))
     }
 
     /// Looks at the accounts of a call; gives the one that is nearest to its limit, if one is near.
-    fn look(&self, call: &Call, standing: &[Balance], now: Timestamp) -> Result<Option<Arc<Near>>> {
+    fn look(&self, call: &Call, balances: &[Balance], now: Timestamp) -> Result<Option<Arc<Near>>> {
         let mut nearest: Option<Taken> = None;
-        for taken in self.limits.taken(&call.principal, standing)? {
+        let from = self.alerts.as_ref().map_or(u8::MAX, |alerts| alerts.from());
+        for taken in self.limits.taken(call, balances, from)? {
             if let Some(alerts) = &self.alerts {
                 alerts.look(&taken.account, taken.percent, now);
             }

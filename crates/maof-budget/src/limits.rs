@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use maof_core::{Account, Balance, Call, Charge, Error, HoldMode, Measure, Name, Principal, Result, Window};
+use maof_core::{
+    Account, Balance, Call, Charge, Error, HoldMode, Measure, Name, Principal, Provenance, Result, Window,
+};
 use parking_lot::RwLock;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +19,9 @@ use crate::worst::Worst;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetConfig {
-    /// Whose spending: `agent:NAME`; `tier:NAME` for all of a tenant's callers of that tier together; or `tenant`,
-    /// `user`, `key` for each tenant, user or key by itself.
+    /// Whose spending: `agent:NAME`; `tier:NAME` for all of a tenant's callers of that tier together; or `tenant`, `team`,
+    /// `user`, `key`, `session`, `task` for each tenant, team, user, key, session or task by itself; `tag:KEY` for each value
+    /// that calls have under this tag. A call without a team, session, task or such a tag is not counted by it.
     pub account: String,
     /// The most to spend, in US dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,15 +54,20 @@ enum Owner {
     /// This tier, and its account's name.
     Tier(Name, Name),
     Tenant,
+    Team,
     User,
     Key,
+    Session,
+    Task,
+    /// Each value of this tag.
+    Tag(Name),
 }
 
 impl BudgetConfig {
     fn owner(&self) -> Result<Owner> {
         let wrong = || {
             let why = format!(
-                "`{}` is none of agent:NAME, tier:NAME, tenant, user, key (at most {} characters)",
+                "`{}` is none of agent:NAME, tier:NAME, tag:KEY, tenant, team, user, key, session, task (at most {} characters)",
                 self.account,
                 Name::MAX_LEN
             );
@@ -73,10 +81,17 @@ impl BudgetConfig {
         match self.account.split_once(':') {
             Some(("agent", name)) => named(name).map(|(name, account)| Owner::Agent(name, account)),
             Some(("tier", name)) => named(name).map(|(name, account)| Owner::Tier(name, account)),
-            None if self.account == "tenant" => Ok(Owner::Tenant),
-            None if self.account == "user" => Ok(Owner::User),
-            None if self.account == "key" => Ok(Owner::Key),
-            _ => Err(wrong()),
+            Some(("tag", key)) => named(key).map(|(key, _)| Owner::Tag(key)),
+            None => match self.account.as_str() {
+                "tenant" => Ok(Owner::Tenant),
+                "team" => Ok(Owner::Team),
+                "user" => Ok(Owner::User),
+                "key" => Ok(Owner::Key),
+                "session" => Ok(Owner::Session),
+                "task" => Ok(Owner::Task),
+                _ => Err(wrong()),
+            },
+            Some(_) => Err(wrong()),
         }
     }
 
@@ -166,7 +181,7 @@ struct Limit {
 }
 
 /// An account that a principal's calls are charged to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Line {
     account: Account,
     most: i64,
@@ -252,7 +267,7 @@ impl Limits {
     pub fn accounts(&self, principal: &Principal) -> Result<Vec<(Account, i64)>> {
         let mut accounts = Vec::with_capacity(self.limits.len());
         for limit in &self.limits {
-            if let Some(account) = limit.account(principal)? {
+            if let Some(account) = limit.account(principal, &Provenance::default())? {
                 let most = self.changes.limit(&account, limit.most);
                 accounts.push((account, most));
             }
@@ -260,21 +275,16 @@ impl Limits {
         Ok(accounts)
     }
 
-    /// What a call of this principal that may use `worst` holds, on the caller's accounts and, where the agent
+    /// What a call that may use `worst` holds, on the caller's accounts and, where the agent
     /// is known, on the agent's.
     ///
     /// # Errors
-    /// `invalid_request` when a user's or key's name is too long to have an account: nobody spends uncounted.
-    pub(crate) fn charges(
-        &self,
-        principal: &Arc<Principal>,
-        agent: Option<&Name>,
-        worst: &Worst,
-    ) -> Result<Vec<Charge>> {
+    /// `invalid_request` when the name of a user, key, team or session can have no account: nobody spends uncounted.
+    pub(crate) fn charges(&self, call: &Call, agent: Option<&Name>, worst: &Worst) -> Result<Vec<Charge>> {
         if self.limits.is_empty() {
             return Ok(Vec::new());
         }
-        let lines = self.lines(principal)?;
+        let lines = self.lines(call)?;
         let counts = |line: &&Line| line.agent.is_none() || line.agent.as_ref() == agent;
         let charge = |line: &Line| Charge {
             account: line.account.clone(),
@@ -286,44 +296,31 @@ impl Limits {
         Ok(charges)
     }
 
-    /// Whether what is `held` on the accounts that a call of this principal has whoever answers is all that it holds when
+    /// Whether what is `held` on the accounts that a call has whoever answers is all that it holds when
     /// this agent does, with `worst` at most.
     ///
     /// # Errors
     /// As [`Limits::charges`].
-    pub(crate) fn is_covered(
-        &self,
-        principal: &Arc<Principal>,
-        agent: &Name,
-        worst: &Worst,
-        held: &Worst,
-    ) -> Result<bool> {
+    pub(crate) fn is_covered(&self, call: &Call, agent: &Name, worst: &Worst, held: &Worst) -> Result<bool> {
         let covered = |line: &Line| match &line.agent {
             Some(only) => only != agent,
             None => worst.amount(line.account.measure) <= held.amount(line.account.measure),
         };
-        Ok(self.lines(principal)?.iter().all(covered))
+        Ok(self.lines(call)?.iter().all(covered))
     }
 
-    /// Of the accounts that a call of this principal has whoever answers, which are these charges': each with how much of it
-    /// is taken, in percent of its limit, and from where on it is near it.
-    pub(crate) fn taken(
-        &self,
-        principal: &Arc<Principal>,
-        standing: &[Balance],
-    ) -> Result<impl Iterator<Item = Taken>> {
-        let lines = self.lines(principal)?;
-        let own: Vec<Taken> = lines
-            .iter()
-            .filter(|line| line.agent.is_none())
-            .zip(standing)
-            .map(|(line, balance)| Taken {
-                account: line.account.clone(),
-                percent: percent(balance.spent.saturating_add(balance.held), line.most),
-                soft_percent: line.soft_percent,
-            })
-            .collect();
-        Ok(own.into_iter())
+    /// Of the accounts that a call has whoever answers, with these balances: those of which so many percent of their limit, or
+    /// as many as their soft limit has, are taken.
+    pub(crate) fn taken(&self, call: &Call, balances: &[Balance], from: u8) -> Result<Vec<Taken>> {
+        let lines = self.lines(call)?;
+        let own = lines.iter().filter(|line| line.agent.is_none()).zip(balances);
+        let taken = own.filter_map(|(line, balance)| {
+            let percent = percent(balance.spent.saturating_add(balance.held), line.most);
+            let soft_percent = line.soft_percent;
+            let account = (percent >= soft_percent.min(from)).then(|| line.account.clone())?;
+            Some(Taken { account, percent, soft_percent })
+        });
+        Ok(taken.collect())
     }
 
     /// What the configuration says of an account; the least, where several budgets do.
@@ -332,8 +329,12 @@ impl Limits {
         let of = |owner: &Owner| match owner {
             Owner::Agent(_, own) | Owner::Tier(_, own) => own == &account.name,
             Owner::Tenant => name == "tenant",
-            Owner::User => name.strip_prefix("user:").is_some_and(|user| !user.is_empty()),
-            Owner::Key => name.strip_prefix("key:").is_some_and(|key| !key.is_empty()),
+            Owner::Team => is_of(name, "team:"),
+            Owner::User => is_of(name, "user:"),
+            Owner::Key => is_of(name, "key:"),
+            Owner::Session => is_of(name, "session:"),
+            Owner::Task => is_of(name, "task:"),
+            Owner::Tag(key) => is_of(name, &format!("tag:{key}:")),
         };
         let same = |limit: &&Limit| limit.measure == account.measure && limit.window == account.window;
         self.limits.iter().filter(same).filter(|limit| of(&limit.owner)).map(|limit| limit.most).min()
@@ -344,18 +345,30 @@ impl Limits {
         self.known.write().clear();
     }
 
-    /// The principal's accounts, named once.
-    fn lines(&self, principal: &Arc<Principal>) -> Result<Arc<[Line]>> {
+    /// The accounts that a call may be charged to: its caller's, and its own.
+    fn lines(&self, call: &Call) -> Result<Arc<[Line]>> {
+        let callers = self.lines_of(&call.principal)?;
+        if !self.limits.iter().any(|limit| limit.owner.is_of_call()) {
+            return Ok(callers);
+        }
+        let mut lines = callers.to_vec();
+        for limit in self.limits.iter().filter(|limit| limit.owner.is_of_call()) {
+            lines.extend(self.line(limit, &call.principal, &call.provenance)?);
+        }
+        Ok(lines.into())
+    }
+
+    /// The accounts of whoever makes a call, named once.
+    fn lines_of(&self, principal: &Arc<Principal>) -> Result<Arc<[Line]>> {
         let address = Arc::as_ptr(principal).addr();
         if let Some((_, lines)) = self.known.read().get(&address) {
             return Ok(Arc::clone(lines));
         }
         let changes = self.changes.count();
+        let nobodys = Provenance::default();
         let mut lines = Vec::with_capacity(self.limits.len());
-        for limit in &self.limits {
-            let Some(account) = limit.account(principal)? else { continue };
-            let (most, soft_percent) = (self.changes.limit(&account, limit.most), limit.soft_percent);
-            lines.push(Line { account, most, soft_percent, agent: limit.owner.agent() });
+        for limit in self.limits.iter().filter(|limit| !limit.owner.is_of_call()) {
+            lines.extend(self.line(limit, principal, &nobodys)?);
         }
         let lines: Arc<[Line]> = lines.into();
         let mut known = self.known.write();
@@ -369,6 +382,17 @@ impl Limits {
         known.insert(address, (Arc::clone(principal), Arc::clone(&lines)));
         Ok(lines)
     }
+
+    fn line(&self, limit: &Limit, principal: &Principal, of: &Provenance) -> Result<Option<Line>> {
+        let Some(account) = limit.account(principal, of)? else { return Ok(None) };
+        let (most, soft_percent) = (self.changes.limit(&account, limit.most), limit.soft_percent);
+        Ok(Some(Line { account, most, soft_percent, agent: limit.owner.agent() }))
+    }
+}
+
+/// Whether an account's name is one of this kind.
+fn is_of(name: &str, kind: &str) -> bool {
+    name.strip_prefix(kind).is_some_and(|own| !own.is_empty())
 }
 
 /// How much of an account is taken.
@@ -385,12 +409,12 @@ fn percent(taken: i64, limit: i64) -> u8 {
 }
 
 impl Limit {
-    /// The account that this principal's calls are charged to, if they are.
-    fn account(&self, principal: &Principal) -> Result<Option<Account>> {
+    /// The account that this principal's call from there is charged to, if it is.
+    fn account(&self, principal: &Principal, of: &Provenance) -> Result<Option<Account>> {
         if self.tier.as_ref().is_some_and(|names| !names.contains(&principal.tier)) {
             return Ok(None);
         }
-        let name = self.owner.account(principal)?;
+        let name = self.owner.account(principal, of)?;
         let (tenant, measure, window) = (principal.tenant.clone(), self.measure, self.window);
         Ok(name.map(|name| Account { tenant, name, measure, window }))
     }
@@ -405,21 +429,39 @@ impl Owner {
         }
     }
 
-    /// The name of the account that this principal's calls are charged to, if they are.
-    fn account(&self, principal: &Principal) -> Result<Option<Name>> {
-        let each = |kind: &'static str, name: &Name| {
+    /// Whether its accounts are a call's own, and not its caller's.
+    fn is_of_call(&self) -> bool {
+        matches!(self, Owner::Session | Owner::Task | Owner::Tag(_))
+    }
+
+    /// The name of the account that this principal's call from there is charged to, if it is.
+    fn account(&self, principal: &Principal, of: &Provenance) -> Result<Option<Name>> {
+        let each = |kind: &str, field: &'static str, name: &str| {
             Name::new(&format!("{kind}:{name}")).map(Some).map_err(|_| {
                 let most = Name::MAX_LEN - kind.len() - 1;
-                let why = format!("a {kind} that a budget counts has a name of at most {most} characters");
-                Error::invalid_request(why).param(kind)
+                let why = format!(
+                    "a {kind} that a budget counts has a name of at most {most} characters of A-Z a-z 0-9 . _ : / @ -"
+                );
+                Error::invalid_request(why).param(field)
             })
         };
         match self {
             Owner::Agent(_, account) => Ok(Some(account.clone())),
             Owner::Tier(name, account) => Ok((principal.tier == *name).then(|| account.clone())),
             Owner::Tenant => Name::new("tenant").map(Some),
-            Owner::User => each("user", &principal.user),
-            Owner::Key => principal.key.as_ref().map_or(Ok(None), |key| each("key", key)),
+            Owner::Team => {
+                principal.team.as_ref().map_or(Ok(None), |team| each("team", "team", team.as_str()))
+            }
+            Owner::User => each("user", "user", principal.user.as_str()),
+            Owner::Key => principal.key.as_ref().map_or(Ok(None), |key| each("key", "key", key.as_str())),
+            Owner::Session => {
+                of.session.as_ref().map_or(Ok(None), |session| each("session", "session", session))
+            }
+            Owner::Task => of.run.map_or(Ok(None), |run| each("task", "task", &run.to_string())),
+            Owner::Tag(key) => {
+                let kind = format!("tag:{key}");
+                of.tag(key.as_str()).map_or(Ok(None), |value| each(&kind, "tags", value.as_str()))
+            }
         }
     }
 }
@@ -434,6 +476,40 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
+    fn call_of(principal: Arc<Principal>) -> Call {
+        let target = maof_core::Target::Name(Name::new("a").unwrap());
+        let body = maof_core::Body::from(maof_core::ChatRequest::user("q"));
+        Call::new(maof_core::CallId::from_uuid(uuid::Uuid::nil()), target, principal, body)
+    }
+
+    #[test]
+    fn a_calls_team_session_task_and_tags_have_accounts_of_their_own() {
+        let limits = Limits::new(&[
+            budget(r#"{"account": "session", "limit_usd": 1}"#),
+            budget(r#"{"account": "team", "limit_usd": 1}"#),
+            budget(r#"{"account": "task", "limit_usd": 1}"#),
+            budget(r#"{"account": "tag:project", "limit_usd": 1}"#),
+        ])
+        .unwrap();
+        let team = Some(Name::new("red").unwrap());
+        let mut call = call_of(Arc::new(Principal { team, ..(*Principal::local()).clone() }));
+        let names = |call: &Call| -> Vec<String> {
+            let charges = limits.charges(call, None, &Worst::default()).unwrap();
+            charges.iter().map(|charge| charge.account.name.to_string()).collect()
+        };
+        assert_eq!(names(&call), ["team:red"]);
+        call.provenance.session = Some("s-1".into());
+        call.provenance.run = Some(maof_core::RunId::from_uuid(uuid::Uuid::nil()));
+        let tags = [("project", "apollo"), ("other", "x")]
+            .map(|(k, v)| (Name::new(k).unwrap(), Name::new(v).unwrap()));
+        call.provenance.tags = Some(Arc::new(tags.into()));
+        let task = "task:00000000-0000-0000-0000-000000000000";
+        assert_eq!(names(&call), ["team:red", "session:s-1", task, "tag:project:apollo"]);
+        call.provenance.session = Some("a b".into());
+        let refused = limits.charges(&call, None, &Worst::default()).unwrap_err();
+        assert_eq!(refused.field(), Some("session"), "nobody spends uncounted");
+    }
+
     #[test]
     fn a_wrong_budget_is_refused_by_field() {
         let check = |text: &str, field: &str| {
@@ -442,6 +518,8 @@ mod tests {
         check(r#"{"account": "agents:x", "limit_usd": 1}"#, "account");
         check(r#"{"account": "agent:", "limit_usd": 1}"#, "account");
         check(r#"{"account": "tier:", "limit_usd": 1}"#, "account");
+        check(r#"{"account": "tag:", "limit_usd": 1}"#, "account");
+        check(r#"{"account": "teams", "limit_usd": 1}"#, "account");
         check(r#"{"account": "user:alice", "limit_usd": 1}"#, "account");
         let long = "a".repeat(Name::MAX_LEN - 3);
         check(&format!(r#"{{"account": "agent:{long}", "limit_usd": 1}}"#), "account");
@@ -469,7 +547,7 @@ mod tests {
         let worst = Worst { cost: Money::from_nanos(7), tokens: 3 };
         let said = |agent: Option<&str>| -> Vec<(String, i64)> {
             let agent = agent.map(|a| Name::new(a).unwrap());
-            let charges = limits.charges(&Principal::local(), agent.as_ref(), &worst).unwrap();
+            let charges = limits.charges(&call_of(Principal::local()), agent.as_ref(), &worst).unwrap();
             charges.iter().map(|c| (c.account.to_string(), c.amount)).collect()
         };
         let user = [
@@ -489,7 +567,7 @@ mod tests {
         let check = |tier: &str, user: &str, charged: &[&str]| {
             let (tier, user) = (Name::new(tier).unwrap(), Name::new(user).unwrap());
             let principal = Principal { tier, user, ..(*Principal::local()).clone() };
-            let charges = limits.charges(&Arc::new(principal), None, &Worst::default()).unwrap();
+            let charges = limits.charges(&call_of(Arc::new(principal)), None, &Worst::default()).unwrap();
             let names: Vec<&str> = charges.iter().map(|c| c.account.name.as_str()).collect();
             assert_eq!(names, charged);
         };
@@ -504,7 +582,8 @@ mod tests {
         let charged = |user: usize| {
             let user = Name::new(&format!("u{user}")).unwrap();
             let principal = Arc::new(Principal { user, ..(*Principal::local()).clone() });
-            let twice = [(); 2].map(|()| limits.charges(&principal, None, &Worst::default()).unwrap());
+            let twice = [(); 2]
+                .map(|()| limits.charges(&call_of(Arc::clone(&principal)), None, &Worst::default()).unwrap());
             assert_eq!(twice[0], twice[1]);
             twice[0][0].account.name.to_string()
         };
@@ -520,7 +599,7 @@ mod tests {
         let check = |length: usize, counted: bool| {
             let user = Name::new(&"u".repeat(length)).unwrap();
             let principal = Principal { user, ..(*Principal::local()).clone() };
-            let charges = limits.charges(&Arc::new(principal), None, &Worst::default());
+            let charges = limits.charges(&call_of(Arc::new(principal)), None, &Worst::default());
             assert_eq!(charges.as_ref().map(Vec::len).ok(), counted.then_some(1));
             assert!(counted || charges.unwrap_err().field() == Some("user"));
         };

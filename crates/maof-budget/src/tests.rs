@@ -492,7 +492,8 @@ fn a_tiers_callers_have_its_budgets_beside_everybodys() {
     let limits = Limits::new(&everybody).unwrap().with_tiers(&serde_json::from_str(tiers).unwrap()).unwrap();
     let check = |tier: &str, expect: &[(&str, i64)]| {
         let principal = Principal { tier: Name::new(tier).unwrap(), ..(*Principal::local()).clone() };
-        let charges = limits.charges(&Arc::new(principal), None, &Worst::default()).unwrap();
+        let call = Call { principal: Arc::new(principal), ..call("q") };
+        let charges = limits.charges(&call, None, &Worst::default()).unwrap();
         let said: Vec<_> = charges.iter().map(|c| (c.account.to_string(), c.limit.unwrap())).collect();
         let said: Vec<_> = said.iter().map(|(account, limit)| (account.as_str(), *limit)).collect();
         assert_eq!(said, expect, "{tier}");

@@ -65,7 +65,7 @@ impl Limits {
 mod tests {
     use std::sync::Arc;
 
-    use maof_core::Principal;
+    use maof_core::{Body, Call, CallId, ChatRequest, Principal, Target};
 
     use super::*;
     use crate::worst::Worst;
@@ -88,10 +88,20 @@ mod tests {
         Principal::local().tenant.clone()
     }
 
+    fn call_of(who: &Arc<Principal>) -> Call {
+        let target = Target::Name(Name::new("a").unwrap());
+        Call::new(
+            CallId::from_uuid(uuid::Uuid::nil()),
+            target,
+            Arc::clone(who),
+            Body::from(ChatRequest::user("q")),
+        )
+    }
+
     /// What holds of local callers' dollars a day.
     fn held(limits: &Limits, who: &Arc<Principal>) -> Vec<Option<i64>> {
         let worst = Worst { cost: Money::from_nanos(1), tokens: 1 };
-        limits.charges(who, None, &worst).unwrap().iter().map(|charge| charge.limit).collect()
+        limits.charges(&call_of(who), None, &worst).unwrap().iter().map(|charge| charge.limit).collect()
     }
 
     #[test]
