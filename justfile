@@ -49,6 +49,11 @@ wall *args:
     cargo build --workspace --bins --locked
     "${CARGO_TARGET_DIR:-target}/debug/wall" "$@"
 
+# Spends in every way that could overspend, at real servers and at each ledger; the exit code is the number of red rows.
+# `just money sqlite`, `just money --planted`: docs/money.md.
+money *args:
+    scripts/money "$@"
+
 # The benchmarks; docs/benchmarks.md says how to read them.
 bench *args:
     cargo bench -p maof-benches "$@"

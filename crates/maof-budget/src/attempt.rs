@@ -252,6 +252,8 @@ impl Open {
             tracing::error!(endpoint = %card.name, %error, "a cost beyond all bounds is charged as the largest");
             Money::from_nanos(i64::MAX)
         });
+        #[cfg(feature = "planted")]
+        let cost = crate::planted::float(cost);
         let took = self.shared.clock.instant().saturating_duration_since(self.since);
         self.shared.observe.on(Signal::AttemptEnded {
             agent: &self.agent,

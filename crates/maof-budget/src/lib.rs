@@ -43,6 +43,8 @@ mod changes;
 mod context;
 pub mod hold;
 mod limits;
+#[cfg(feature = "planted")]
+mod planted;
 pub mod price;
 mod prints;
 pub mod report;

@@ -303,6 +303,15 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// # Errors
     /// `unavailable` when the ledger cannot be reached.
     async fn flush(&self) -> Result<()>;
+
+    /// Before the process ends: gives back what is ready for calls that will not come, and flushes. Calls that are still open
+    /// go on. Default: [`Ledger::flush`].
+    ///
+    /// # Errors
+    /// As [`Ledger::flush`].
+    async fn retire(&self) -> Result<()> {
+        self.flush().await
+    }
 }
 
 #[cfg(test)]

@@ -262,6 +262,8 @@ impl Accounts {
                 let entry = window.and_then(|number| self.windows.get(number));
                 let Balance { spent, held } = entry.map(|entry| entry.balance).unwrap_or_default();
                 let taken = spent.saturating_add(held);
+                #[cfg(feature = "planted")]
+                let taken = crate::planted::stale(&charge.account, taken);
                 if taken.saturating_add(grows) > limit {
                     return Err(refusal(charge, limit, taken, grows, start));
                 }
@@ -288,6 +290,8 @@ impl Accounts {
         let Some(hold) = self.holds.get_mut(key).or_else(|| self.closed.get_mut(key)) else {
             return changed;
         };
+        #[cfg(feature = "planted")]
+        crate::planted::forget(&mut hold.charged);
         if hold.charged.contains(&attempt.id) {
             return changed;
         }

@@ -18,6 +18,8 @@ mod cache;
 mod config;
 mod fair;
 mod memory;
+#[cfg(feature = "planted")]
+mod planted;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod spending;

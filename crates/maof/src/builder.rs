@@ -139,7 +139,7 @@ impl Builder {
         self.config.check()?;
         let config = self.config.clone();
         let (tracker, closing) = (TaskTracker::new(), CancellationToken::new());
-        let stores = self.open_stores(&tracker).await?;
+        let stores = self.open_stores().await?;
         let workflows = config.read_workflows()?;
         let ground = self.ground(&stores, (&tracker, &closing));
         let first = Live::new(&ground, config.clone(), &workflows, None)?;
@@ -215,7 +215,7 @@ impl Builder {
         }
     }
 
-    async fn open_stores(&self, tracker: &TaskTracker) -> Result<Stores> {
+    async fn open_stores(&self) -> Result<Stores> {
         if let Some(stores) = &self.stores {
             return Ok(stores.clone());
         }
@@ -228,7 +228,8 @@ impl Builder {
         let Config { ledger, server, .. } = &self.config;
         if let Some(postgres) = &ledger.postgres {
             let node = ledger.node(&server.listen)?;
-            stores.ledger = Arc::new(PostgresLedger::open(postgres, &node, tracker).await?);
+            // On a tracker of its own: its task ends with the last handle, and a shutdown, which has one, would wait for ever.
+            stores.ledger = Arc::new(PostgresLedger::open(postgres, &node, &TaskTracker::new()).await?);
         }
         Ok(stores)
     }

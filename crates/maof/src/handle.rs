@@ -494,7 +494,7 @@ impl Maof {
         if let Some(learning) = &self.inner.learning {
             learning.keep().await;
         }
-        if let Err(error) = self.inner.ground.ledger.flush().await {
+        if let Err(error) = self.inner.ground.ledger.retire().await {
             tracing::error!(error = ?error, "the ledger could not be flushed");
         }
     }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use maof::{Principal, SystemClock};
-use maof_core::{Attempt, Clock as _, Ledger as _};
+use anyhow::{Context as _, Result, bail};
+use maof::Principal;
+use maof_core::{Attempt, Ledger as _};
 use maof_store::SqliteStore;
 use maof_testkit::{Script, Stats};
 use serde_json::{Value, json};
@@ -17,9 +16,7 @@ use tempfile::TempDir;
 use super::caller::{self, Raw};
 use super::case::{Case, Line, PRICE, Speech};
 use super::layers::Layer;
-
-/// How long a program may take to be ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::programs::{Program, last_words, log, program, said, word_after};
 
 /// A case with the names that it has on the stage.
 #[derive(Clone, Debug)]
@@ -34,17 +31,6 @@ impl Named {
     /// The name of an upstream of it: its endpoint, and its model there.
     pub fn up(&self, at: usize) -> String {
         format!("{}-{}", self.name, char::from(b'a' + u8::try_from(at).unwrap_or(25)))
-    }
-}
-
-/// A program that is killed when it is dropped.
-#[derive(Debug)]
-struct Program(Child);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -77,7 +63,7 @@ impl Stage {
             .args(["--tls", &at("upstream.pem").display().to_string()])
             .stdout(log(&at("upstream.out"))?)
             .spawn();
-        let upstream = Program(upstream.context("maof-upstream cannot be started; build it first")?);
+        let upstream = Program::of(upstream.context("maof-upstream cannot be started; build it first")?);
         let ports = said(&at("upstream.out"), |text| Some(text.split_once('\n')?.0.to_owned())).await?;
         let ports = ports.split(' ').map(str::parse).collect::<Result<Vec<u16>, _>>()?;
         let [port, tls, deaf] = ports[..] else { bail!("the upstream says three ports, not {ports:?}") };
@@ -95,7 +81,7 @@ impl Stage {
             .stdout(Stdio::null())
             .stderr(log(&at("server.log"))?)
             .spawn();
-        let server = Program(server.context("maof-server cannot be started; build it first")?);
+        let server = Program::of(server.context("maof-server cannot be started; build it first")?);
         let listening = |text: &str| Some(word_after(text, "listening on http://")?.to_owned());
         let server_at = said(&at("server.log"), listening).await?.parse()?;
         let key =
@@ -146,12 +132,11 @@ impl Stage {
 
     /// The peak begins anew.
     pub fn forget_peak(&self) {
-        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.server.0.id()), "5");
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.server.id()), "5");
     }
 
     fn status(&self, field: &str) -> u64 {
-        let text =
-            std::fs::read_to_string(format!("/proc/{}/status", self.server.0.id())).unwrap_or_default();
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap_or_default();
         word_after(&text, field).and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
@@ -168,18 +153,7 @@ impl Stage {
     /// # Errors
     /// When it does not end, or its ledger cannot be read.
     pub async fn finish(mut self) -> Result<BTreeMap<String, Vec<Attempt>>> {
-        let id = i32::try_from(self.server.0.id()).ok().and_then(rustix::process::Pid::from_raw);
-        let id = id.context("the server has a process id")?;
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
-        let asked = SystemClock.instant();
-        while self.server.0.try_wait()?.is_none() {
-            ensure!(
-                SystemClock.instant() - asked < PATIENCE,
-                "the server does not stop: {}",
-                self.last_words()
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.server.end(&self.last_words()).await?;
         let store = json!({"path": self.dir.path().join("maof.db")});
         let store = SqliteStore::open_shared(&serde_json::from_value(store)?).await?;
         let mut rows: BTreeMap<String, Vec<Attempt>> = BTreeMap::new();
@@ -193,38 +167,6 @@ impl Stage {
     pub fn last_words(&self) -> String {
         last_words(&self.dir.path().join("server.log"))
     }
-}
-
-/// A program of ours, which lies beside this one.
-fn program(name: &str) -> Command {
-    let beside = std::env::current_exe().ok().and_then(|me| Some(me.parent()?.join(name)));
-    Command::new(beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(name)))
-}
-
-fn log(path: &Path) -> Result<Stdio> {
-    Ok(std::fs::File::create(path)?.into())
-}
-
-fn last_words(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
-}
-
-fn word_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
-    text.split_once(before)?.1.split_whitespace().next()
-}
-
-/// Waits until a log says something.
-async fn said(path: &Path, find: impl Fn(&str) -> Option<String>) -> Result<String> {
-    let since = SystemClock.instant();
-    while SystemClock.instant() - since < PATIENCE {
-        if let Some(found) = find(&std::fs::read_to_string(path).unwrap_or_default()) {
-            return Ok(found);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    bail!("{} is not ready: {}", path.display(), last_words(path))
 }
 
 /// Who does what, by model.

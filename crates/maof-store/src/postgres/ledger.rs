@@ -162,6 +162,11 @@ impl Ledger for PostgresLedger {
     async fn flush(&self) -> Result<()> {
         self.written().await
     }
+
+    async fn retire(&self) -> Result<()> {
+        self.inner.slices.give_back(&self.inner.queue);
+        self.written().await
+    }
 }
 
 impl fmt::Debug for PostgresLedger {

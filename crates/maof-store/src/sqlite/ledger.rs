@@ -25,6 +25,9 @@ impl Ledger for SqliteStore {
         let writes = self.writes()?;
         // Here, and not where rows are handed over, is where a writer that falls behind is waited for.
         writes.writer.ready().await?;
+        #[cfg(feature = "planted")]
+        let charges =
+            &*crate::planted::checked(charges, || writes.accounts.lock().lacking(key, charges, now)).await?;
         let Held { standing, waits, written, .. } = writes.hold(key, charges, mode, now)?;
         if written || !waits.is_empty() {
             writes.writer.write(How::Brief, |_| Ok(Ok(()))).await?;

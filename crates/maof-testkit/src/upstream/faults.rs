@@ -131,7 +131,10 @@ pub(super) fn play(steps: VecDeque<Step>, pause: Duration, fuse: &Fuse, open: Op
                     return None;
                 };
                 match step {
-                    Step::Send(bytes) => return Some((Ok(bytes), (steps, open))),
+                    Step::Send(bytes) => {
+                        open.sent();
+                        return Some((Ok(bytes), (steps, open)));
+                    }
                     Step::Repeat(_, 0) => {}
                     Step::Repeat(bytes, times) => {
                         steps.push_front(Step::Repeat(bytes.clone(), times - 1));

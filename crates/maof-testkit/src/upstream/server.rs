@@ -150,6 +150,9 @@ async fn perform(
     fuse: &Fuse,
     mut open: Open,
 ) -> Response {
+    if let Act::Hang | Act::Delay(_) = act {
+        open.bills(question.input, 0);
+    }
     match act {
         Act::Hang => std::future::pending().await,
         Act::Delay(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
@@ -208,7 +211,13 @@ fn at_once(
     fuse: &Fuse,
     mut open: Open,
 ) -> Response {
-    let body = shape.whole(question, &question.answer()).to_string();
+    let answer = question.answer();
+    // Nothing leaves after a reset.
+    if *act != Act::Reset {
+        open.bills(question.input, answer.output());
+        open.sent_all();
+    }
+    let body = shape.whole(question, &answer).to_string();
     let kind = if *act == Act::WrongContentType { HTML } else { JSON };
     if let Some(steps) = faults::whole(act, &body) {
         let mut response = respond(200, kind, faults::play(steps, Duration::ZERO, fuse, open));
@@ -226,11 +235,14 @@ fn at_once(
     whole(200, kind, body)
 }
 
-fn streamed(act: &Act, shape: &dyn Shape, question: &Question, fuse: &Fuse, open: Open) -> Response {
+fn streamed(act: &Act, shape: &dyn Shape, question: &Question, fuse: &Fuse, mut open: Open) -> Response {
     let (answer, pause) = match act {
         Act::Drip { frames, ms } => (Answer::long(*frames), Duration::from_millis(*ms)),
         _ => (question.answer(), Duration::ZERO),
     };
+    if *act != Act::Reset {
+        open.bills(question.input, answer.output());
+    }
     let mut frames = shape.frames(question, &answer);
     let end = frames.len().saturating_sub(1);
     match act {

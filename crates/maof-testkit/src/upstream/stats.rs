@@ -58,6 +58,12 @@ pub struct ModelStats {
     pub finished: u64,
     /// Given up by the client before the end.
     pub aborted: u64,
+    /// Tokens of questions that were answered, wholly or in part, or would have been if somebody had waited.
+    #[serde(default)]
+    pub billed_input: u64,
+    /// Tokens of answers that were sent, read or not; a frame counts as a token.
+    #[serde(default)]
+    pub billed_output: u64,
 }
 
 /// A request as it was received.
@@ -119,7 +125,13 @@ impl Counters {
         if inner.received.len() > KEPT {
             inner.received.pop_front();
         }
-        Open { counters: self.clone(), model: model.to_owned(), age_ms, finished: false }
+        Open {
+            counters: self.clone(),
+            model: model.to_owned(),
+            age_ms,
+            finished: false,
+            bill: Bill::default(),
+        }
     }
 
     /// A client has connected; the guard counts its end.
@@ -147,12 +159,38 @@ pub(super) struct Open {
     /// How long ago the model was first asked, in milliseconds.
     pub(super) age_ms: u64,
     finished: bool,
+    bill: Bill,
+}
+
+/// Tokens of a request: what a provider bills.
+#[derive(Debug, Default)]
+struct Bill {
+    input: u64,
+    /// Of the whole answer.
+    output: u64,
+    /// Frames that were sent.
+    sent: u64,
 }
 
 impl Open {
     /// Everything was sent that the script wanted sent.
     pub(super) fn finish(&mut self) {
         self.finished = true;
+    }
+
+    /// So much was asked, and so much is the answer, of which each frame that is sent is billed.
+    pub(super) fn bills(&mut self, input: usize, output: usize) {
+        self.bill = Bill { input: input as u64, output: output as u64, sent: 0 };
+    }
+
+    /// A frame was sent.
+    pub(super) fn sent(&mut self) {
+        self.bill.sent += 1;
+    }
+
+    /// The whole answer was sent.
+    pub(super) fn sent_all(&mut self) {
+        self.bill.sent = self.bill.output;
     }
 }
 
@@ -162,6 +200,8 @@ impl Drop for Open {
         stats.open -= 1;
         let of_model = stats.by_model.entry(std::mem::take(&mut self.model)).or_default();
         of_model.open -= 1;
+        of_model.billed_input += self.bill.input;
+        of_model.billed_output += self.bill.sent.min(self.bill.output);
         let (all, of_model) = match self.finished {
             true => (&mut stats.finished, &mut of_model.finished),
             false => (&mut stats.aborted, &mut of_model.aborted),
