@@ -61,13 +61,15 @@ pub async fn spend(
     };
     let mut kills = 0;
     let killer = async {
-        while killing {
+        if !killing {
+            return std::future::pending::<Result<()>>().await;
+        }
+        loop {
             tokio::time::sleep(BETWEEN_KILLS).await;
             stage.kill(servers - 1);
             kills += 1;
             stage.begin(servers - 1).await?;
         }
-        std::future::pending::<Result<()>>().await
     };
     let sum = tokio::select! {
         sum = callers => sum,

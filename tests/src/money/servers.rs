@@ -83,10 +83,11 @@ impl Part {
         let missing_of =
             |name| (bill.by_endpoint(name).0 - books.rows.get(name).map_or(0, |(rows, _)| *rows)).max(0);
         let missing: i64 = asked::endpoints().map(missing_of).sum();
-        // A strict hold that is lost covers its call; of batched ones only the amount is known.
+        // A strict hold that is lost covers its call. Of batched ones only the amount is known: whether it covers the bill.
         let covered = match self.holds {
             "strict" => books.lost_calls,
-            _ => books.requests.1,
+            _ if bill.nanos <= books.spent => missing,
+            _ => 0,
         };
         let Tally { answered, refused, failed, nobody, kills } = tally;
         let killed = if self.killing { format!(", {kills} kills") } else { String::new() };
