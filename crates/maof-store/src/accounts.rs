@@ -180,13 +180,24 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<SmallVec<[Lacking; 4]>> {
         let raises = self.raises(key, charges, now)?;
-        let mut lacking: SmallVec<[Lacking; 4]> = SmallVec::new();
+        // One account may come twice, with two limits: it grows by both parts, within the lower.
+        let mut grown: SmallVec<[(Number, i64, Option<i64>); 4]> = SmallVec::new();
         for Raise { charge, start, window, by } in raises {
             let number = window.unwrap_or_else(|| self.windows.number(&charge.account, start));
+            match grown.iter_mut().find(|(other, ..)| *other == number) {
+                Some((_, sum, limit)) => {
+                    *sum = sum.saturating_add(by);
+                    *limit = limit.iter().chain(&charge.limit).min().copied();
+                }
+                None => grown.push((number, by, charge.limit)),
+            }
+        }
+        let mut lacking: SmallVec<[Lacking; 4]> = SmallVec::new();
+        for (number, by, limit) in grown {
             let Some(entry) = self.windows.get(number) else { continue };
             if let Some((needed, up_to)) = entry.promise.lacks(by) {
                 let window = Arc::clone(&entry.window);
-                lacking.push(Lacking { number, window, needed, up_to, limit: charge.limit });
+                lacking.push(Lacking { number, window, needed, up_to, limit });
             }
         }
         Ok(lacking)

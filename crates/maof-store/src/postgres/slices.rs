@@ -192,9 +192,6 @@ impl State {
     ) -> Result<Vec<Growing>> {
         let mut growing: Vec<Growing> = Vec::with_capacity(lacking.len());
         for Lacking { number, window, needed, up_to, limit } in lacking {
-            if growing.iter().any(|other| other.number == *number) {
-                continue;
-            }
             let count = &mut self.count;
             let slice = self.slices.entry(*number).or_insert_with(|| {
                 *count += 1;

@@ -139,6 +139,20 @@ async fn a_slice_that_is_given_back_while_it_grows_covers_nothing() {
     }
 }
 
+/// M01: of two budgets of one account the lower holds on every node, for all that is held.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_limits_the_lower_holds_on_every_node() {
+    let Some(database) = services::postgres().await else { return };
+    let nodes = [open(database.url(), "one").await, open(database.url(), "two").await];
+    let charges = |amount| [charge("a", amount - 1, 10), charge("a", amount, 8)];
+    nodes[0].hold(&key("k"), &charges(4), HoldMode::Batched, NOW).await.unwrap();
+    let refused = nodes[1].hold(&key("l"), &charges(5), HoldMode::Batched, NOW).await;
+    assert_eq!(refused.unwrap_err().kind(), maof_core::ErrorKind::BudgetExceeded);
+    nodes[1].hold(&key("l"), &charges(4), HoldMode::Batched, NOW).await.unwrap();
+    assert_eq!(slack(&nodes[0]), 0, "what is held is what was asked for");
+    assert_eq!(whole(&nodes[1]).await, (0, 8));
+}
+
 /// What nobody uses is there for other nodes after a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_slice_is_given_back() {
