@@ -94,7 +94,7 @@ impl Alerts {
     /// So much of an account is taken.
     pub(crate) fn look(&self, account: &Account, percent: u8, now: Timestamp) {
         let Some(passed) = self.at_percent.iter().rev().find(|at| **at <= percent).copied() else { return };
-        let start = account.window.start(now);
+        let start = account.window.once_since(now);
         {
             let mut told = self.told.lock();
             let before =

@@ -12,7 +12,7 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use maof_core::{
     Attempt, AttemptId, Call, Card, Clock, End, Error, ErrorKind, Failure, Guard, Guarded as _, Ids, Ledger,
-    Money, Name, Observe, Outcome, Reply, Result, Retry, Signal, Timestamp, Unit, Usage,
+    Measure, Money, Name, Observe, Outcome, Reply, Result, Retry, Signal, Timestamp, Unit, Usage,
 };
 use tower_service::Service;
 
@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use crate::price::{self, Prices};
 use crate::prints::Prints;
 use crate::tokens::{CountTokens, Tiktoken};
+use crate::tool_calls;
 use crate::worst::{Terms, Worst, counted, estimate, worst};
 
 /// Makes [`Attempted`] services; one for each endpoint.
@@ -135,13 +136,16 @@ where
             let own = call.beside.then(|| Own { ledger: Arc::clone(&shared.ledger), key: Arc::clone(&key) });
             // What the model cannot take need not be sent to be refused.
             context::check(&call, &shared.card).await?;
-            shared.hold(&key, &call, &agent).await?;
+            let tool_calls = shared.hold(&key, &call, &agent).await?;
             // Made before the request: whatever happens to this future, it is written down once.
             let mut open = Open::new(Arc::clone(&shared), key, own, call.clone(), agent);
             match inner.call(call).await {
                 Ok(mut reply) => {
                     reply.guard(Box::new(open));
-                    Ok(reply)
+                    match shared.limits.count(Measure::ToolCalls) {
+                        true => tool_calls::within(reply, tool_calls),
+                        false => Ok(reply),
+                    }
                 }
                 Err(error) if error.is_before_sending() => {
                     open.closed = true;
@@ -157,23 +161,36 @@ where
 }
 
 impl Shared {
-    /// Raises the hold to the worst case of this endpoint, by the bound; where that is refused, by an exact count.
-    async fn hold(&self, key: &Arc<str>, call: &Call, agent: &Name) -> Result<()> {
-        match self.try_hold(key, call, agent, call.token_bound()).await {
-            Err(error) if error.kind() == ErrorKind::BudgetExceeded => {
-                match counted(call, &self.card, &*self.count) {
-                    Some(exact) => self.try_hold(key, call, agent, exact).await,
-                    None => Err(error),
-                }
-                .map_err(|e| self.refused(e))
-            }
-            held => held,
-        }
+    /// Raises the hold to the worst case of this endpoint, by the bound; where that is refused, by an exact count. Gives how
+    /// many calls of tools it covers.
+    async fn hold(&self, key: &Arc<str>, call: &Call, agent: &Name) -> Result<u64> {
+        let counts = self.limits.count(Measure::ToolCalls);
+        let tool_calls = |of: fn(&Call) -> u64| if counts { of(call) } else { 0 };
+        let most = tool_calls(tool_calls::most);
+        let refused = match self.try_hold(key, call, agent, (call.token_bound(), most)).await {
+            Ok(()) => return Ok(most),
+            Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
+            Err(error) => return Err(self.refused(error)),
+        };
+        let least = tool_calls(tool_calls::least);
+        let held = match counted(call, &self.card, &*self.count) {
+            Some(exact) => self.try_hold(key, call, agent, (exact, least)).await,
+            None if least < most => self.try_hold(key, call, agent, (call.token_bound(), least)).await,
+            None => Err(refused),
+        };
+        held.map(|()| least).map_err(|e| self.refused(e))
     }
 
-    async fn try_hold(&self, key: &Arc<str>, call: &Call, agent: &Name, input: u64) -> Result<()> {
+    /// Holds what so many tokens of input, and calls of tools, come to.
+    async fn try_hold(
+        &self,
+        key: &Arc<str>,
+        call: &Call,
+        agent: &Name,
+        (input, tool_calls): (u64, u64),
+    ) -> Result<()> {
         let terms = Terms { card: &self.card, prices: &self.prices, now: self.clock.now() };
-        let worst = worst(call, terms, input)?;
+        let worst = Worst { tool_calls, ..worst(call, terms, input)? };
         if self.is_held(call, agent, &worst)? {
             return Ok(());
         }
@@ -190,13 +207,12 @@ impl Shared {
         let Some(held) = call.held.as_ref().filter(|held| held.is_whole() && !call.beside) else {
             return Ok(false);
         };
-        let held = Worst { cost: held.cost, tokens: held.tokens };
-        self.limits.is_covered(call, agent, worst, &held)
+        self.limits.is_covered(call, agent, worst, held)
     }
 
-    /// A cheaper candidate may still be affordable.
+    /// A cheaper candidate may still be affordable, or have fewer calls under way.
     fn refused(&self, error: Error) -> Error {
-        if error.kind() == ErrorKind::BudgetExceeded {
+        if matches!(error.kind(), ErrorKind::BudgetExceeded | ErrorKind::RateLimited) {
             self.observe.on(Signal::HoldRefused { account: error.field().unwrap_or_default() });
             return error.retry_is(Retry::Elsewhere);
         }
@@ -309,6 +325,7 @@ impl Guard for Open {
         };
         // Providers do not count requests; who charges by them does.
         let usage = end.usage.unwrap_or_else(|| self.estimate(end.estimated_output())).with(Unit::Request, 1);
+        let usage = usage.with(Unit::ToolCall, end.tool_calls);
         end.usage = Some(usage);
         end.cost = Some(self.close(usage, failure));
     }

@@ -7,12 +7,13 @@ use maof_core::{Account, Error, Measure, Name, Result, Window};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::{field, fields};
 use crate::price::Dollars;
 
 /// Accounts whose limits may be changed at most.
 const MOST: usize = 100_000;
 
-/// What is to be the limit of an account: one of the three.
+/// What is to be the limit of an account: one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewLimit {
@@ -27,36 +28,56 @@ pub struct NewLimit {
     /// The most tokens to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_tokens: Option<u64>,
+    /// The most input tokens to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_input_tokens: Option<u64>,
+    /// The most output tokens to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_output_tokens: Option<u64>,
     /// The most requests to make to upstreams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_requests: Option<u64>,
+    /// The most calls of tools that replies may ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_tool_calls: Option<u64>,
+    /// The most calls under way at the same time; its window is `total`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_concurrency: Option<u64>,
 }
 
 impl NewLimit {
+    /// The field that limits a measure.
+    pub const fn field(measure: Measure) -> &'static str {
+        field(measure)
+    }
+
+    /// The account of this tenant's whose limit it is to be.
+    pub(crate) fn account(&self, tenant: &Name, measure: Measure) -> Account {
+        let window = if measure == Measure::Concurrency { Window::Total } else { self.window };
+        Account { tenant: tenant.clone(), name: self.account.clone(), measure, window }
+    }
+
     /// What is counted, and the limit.
     pub(crate) fn limit(&self) -> Result<(Measure, i64)> {
+        let whole = |limit: Option<u64>| limit.map(|limit| i64::try_from(limit).unwrap_or_default());
         let said = [
-            (Measure::Money, "limit_usd", self.limit_usd.map(|dollars| Some(dollars.0.nanos()))),
-            (Measure::Tokens, "limit_tokens", self.limit_tokens.map(|tokens| i64::try_from(tokens).ok())),
-            (
-                Measure::Requests,
-                "limit_requests",
-                self.limit_requests.map(|number| i64::try_from(number).ok()),
-            ),
+            (Measure::Money, self.limit_usd.map(|dollars| dollars.0.nanos())),
+            (Measure::Tokens, whole(self.limit_tokens)),
+            (Measure::InputTokens, whole(self.limit_input_tokens)),
+            (Measure::OutputTokens, whole(self.limit_output_tokens)),
+            (Measure::Requests, whole(self.limit_requests)),
+            (Measure::ToolCalls, whole(self.limit_tool_calls)),
+            (Measure::Concurrency, whole(self.limit_concurrency)),
         ];
-        let mut said = said.into_iter().filter_map(|(measure, field, limit)| Some((measure, field, limit?)));
+        let mut said = said.into_iter().filter_map(|(measure, limit)| Some((measure, limit?)));
+        let wrong = |why: String, measure| Err(Error::invalid_request(why).param(field(measure)));
         match (said.next(), said.next()) {
-            (Some((measure, _, Some(limit))), None) if limit > 0 => Ok((measure, limit)),
-            (Some((_, field, _)), None) => {
-                Err(Error::invalid_request("must be above 0, and no more than can be counted").param(field))
+            (Some((measure, limit)), None) if limit > 0 => Ok((measure, limit)),
+            (Some((measure, _)), None) => {
+                wrong("must be above 0, and no more than can be counted".to_owned(), measure)
             }
-            (None, _) => {
-                let why = "say one of limit_usd, limit_tokens, limit_requests";
-                Err(Error::invalid_request(why).param("limit_usd"))
-            }
-            (Some(_), Some((_, field, _))) => {
-                Err(Error::invalid_request("say one limit at a time").param(field))
-            }
+            (None, _) => wrong(format!("say one of {}", fields()), Measure::Money),
+            (Some(_), Some((measure, _))) => wrong("say one limit at a time".to_owned(), measure),
         }
     }
 }

@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use maof_core::{
-    Balance, Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Money, Name, Near, Observe,
-    Reply, Result, Retry, Signal, Silent, Timestamp,
+    Balance, Call, Clock, End, Error, ErrorKind, Guard, Guarded as _, Ledger, Measure, Money, Name, Near,
+    Observe, Reply, Result, Retry, Signal, Silent, Timestamp,
 };
 use tower_service::Service;
 
 use crate::alert::Alerts;
 use crate::limits::{Limits, Taken};
+use crate::tool_calls;
 use crate::worst::{Quote, Worst};
 
 /// Makes [`Held`] services.
@@ -95,7 +96,7 @@ where
             // Made before the first await: a future that is dropped at any point closes its hold.
             let closing = Closing { ledger: Arc::clone(&shared.ledger), key: call.hold_key() };
             if let Some(hold) = shared.hold(&closing.key, &mut call).await? {
-                call.held = Some(Arc::new(maof_core::Held::new(hold.worst.cost, hold.worst.tokens)));
+                call.held = Some(Arc::new(maof_core::Held::new(hold.worst.amounts())));
                 call.near = call.near.or(hold.near);
             }
             let near = call.near.clone();
@@ -120,7 +121,7 @@ impl Shared {
         let cost = self.quote.cheapest(call).unwrap_or_default();
         let refused = match self.hold_for(key, call, cost).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
-            held => return held,
+            held => return held.map_err(|error| self.refused(error)),
         };
         let account = refused.field().and_then(|field| Name::new(field).ok());
         call.near = account.map(|account| Arc::new(Near { account, percent: 100 }));
@@ -137,13 +138,25 @@ impl Shared {
     }
 
     async fn hold_for(&self, key: &Arc<str>, call: &Call, cost: Money) -> Result<Option<Hold>> {
-        let worst = Worst { cost, tokens: call.body.token_bound() };
+        let counts = self.limits.count(Measure::ToolCalls);
+        let tool_calls = |of: fn(&Call) -> u64| if counts { of(call) } else { 0 };
+        let worst = Worst {
+            cost,
+            input: call.body.token_bound(),
+            output: 0,
+            tool_calls: tool_calls(tool_calls::most),
+        };
         let refused = match self.try_hold(key, call, worst).await {
             Err(error) if error.kind() == ErrorKind::BudgetExceeded => error,
             held => return held,
         };
+        let fewer = Worst { tool_calls: tool_calls(tool_calls::least), ..worst };
         match self.quote.counted(call) {
-            Some(counted) => self.try_hold(key, call, counted.least(worst)).await,
+            Some(counted) => {
+                let counted = Worst { tool_calls: fewer.tool_calls, ..counted.least(fewer) };
+                self.try_hold(key, call, counted).await
+            }
+            None if fewer != worst => self.try_hold(key, call, fewer).await,
             None => Err(refused),
         }
     }
@@ -180,11 +193,15 @@ impl Shared {
 
     /// Nothing cheaper is left to try.
     fn refused(&self, error: Error) -> Error {
-        if error.kind() == ErrorKind::BudgetExceeded {
+        let kind = error.kind();
+        if matches!(kind, ErrorKind::BudgetExceeded | ErrorKind::RateLimited) {
             self.observe.on(Signal::HoldRefused { account: error.field().unwrap_or_default() });
-            return error.retry_is(Retry::Never);
         }
-        error
+        match kind {
+            ErrorKind::BudgetExceeded => error.retry_is(Retry::Never),
+            // Who has too many under way may try again when one has ended.
+            _ => error,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ mod prints;
 pub mod report;
 mod tier;
 pub mod tokens;
+mod tool_calls;
 mod update;
 mod worst;
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use maof_core::{
-    Account, Balance, Call, Charge, Error, HoldMode, Measure, Name, Principal, Provenance, Result, Window,
+    Account, Balance, Call, Charge, Error, Held, HoldMode, Measure, Name, Principal, Provenance, Result,
+    Window,
 };
 use parking_lot::RwLock;
 use schemars::JsonSchema;
@@ -29,10 +30,24 @@ pub struct BudgetConfig {
     /// The most tokens to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_tokens: Option<u64>,
+    /// The most input tokens to use, cached or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_input_tokens: Option<u64>,
+    /// The most output tokens to use, reasoning included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_output_tokens: Option<u64>,
     /// The most requests to make to upstreams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_requests: Option<u64>,
-    /// Over which time, by the calendar in UTC: `total`, `minute`, `hour`, `day`, `month`. Default `total`.
+    /// The most calls of tools that replies may ask for. A reply that asks for more than is left fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_tool_calls: Option<u64>,
+    /// The most calls under way at the same time, whatever the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_concurrency: Option<u64>,
+    /// Over which time: `total`; by the calendar in UTC `minute`, `hour`, `day`, `month`, or where another time is told
+    /// `day@Europe/Berlin`, `month@Europe/Berlin`; or of the time until now, such as `rolling:24h` (a multiple of 30 s, at
+    /// most `31d`). Default `total`.
     #[serde(default)]
     #[schemars(with = "String")]
     pub window: Window,
@@ -40,6 +55,24 @@ pub struct BudgetConfig {
     /// is moved before the limit.
     #[serde(default = "default_soft")]
     pub soft_percent: u8,
+}
+
+/// The field that limits a measure.
+pub(crate) const fn field(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Money => "limit_usd",
+        Measure::Tokens => "limit_tokens",
+        Measure::InputTokens => "limit_input_tokens",
+        Measure::OutputTokens => "limit_output_tokens",
+        Measure::Requests => "limit_requests",
+        Measure::ToolCalls => "limit_tool_calls",
+        Measure::Concurrency => "limit_concurrency",
+    }
+}
+
+/// All of them, for people.
+pub(crate) fn fields() -> String {
+    Measure::ALL.map(field).join(", ")
 }
 
 fn default_soft() -> u8 {
@@ -112,15 +145,20 @@ impl BudgetConfig {
             }
             money => money,
         };
-        let tokens = whole("limit_tokens", self.limit_tokens)?;
-        let requests = whole("limit_requests", self.limit_requests)?;
-        let said = [(Measure::Money, money), (Measure::Tokens, tokens), (Measure::Requests, requests)];
-        let limits: Vec<_> = said.into_iter().filter_map(|(m, limit)| Some((m, limit?))).collect();
+        let counted = [
+            (Measure::Tokens, self.limit_tokens),
+            (Measure::InputTokens, self.limit_input_tokens),
+            (Measure::OutputTokens, self.limit_output_tokens),
+            (Measure::Requests, self.limit_requests),
+            (Measure::ToolCalls, self.limit_tool_calls),
+            (Measure::Concurrency, self.limit_concurrency),
+        ];
+        let mut limits: Vec<_> = money.map(|nanos| (Measure::Money, nanos)).into_iter().collect();
+        for (measure, limit) in counted {
+            limits.extend(whole(field(measure), limit)?.map(|most| (measure, most)));
+        }
         match limits.is_empty() {
-            true => {
-                Err(Error::invalid_request("give limit_usd, limit_tokens or limit_requests")
-                    .param("limit_usd"))
-            }
+            true => Err(Error::invalid_request(format!("give one of {}", fields())).param("limit_usd")),
             false => Ok(limits),
         }
     }
@@ -226,7 +264,10 @@ impl Limits {
                 tier: tier.clone(),
                 soft_percent: budget.soft_percent,
                 measure,
-                window: budget.window,
+                window: match measure {
+                    Measure::Concurrency => Window::Total,
+                    _ => budget.window,
+                },
                 most,
             }));
         }
@@ -253,6 +294,11 @@ impl Limits {
             Holds::Auto if call.provenance.run.is_some() => HoldMode::Strict,
             Holds::Auto => HoldMode::Batched,
         }
+    }
+
+    /// Whether any of them counts this.
+    pub(crate) fn count(&self, measure: Measure) -> bool {
+        self.limits.iter().any(|limit| limit.measure == measure)
     }
 
     /// Whether there are none.
@@ -285,7 +331,9 @@ impl Limits {
             return Ok(Vec::new());
         }
         let lines = self.lines(call)?;
-        let counts = |line: &&Line| line.agent.is_none() || line.agent.as_ref() == agent;
+        // What is asked beside another request is of the same call.
+        let again = |line: &&Line| call.beside && line.account.measure == Measure::Concurrency;
+        let counts = |line: &&Line| (line.agent.is_none() || line.agent.as_ref() == agent) && !again(line);
         let charge = |line: &Line| Charge {
             account: line.account.clone(),
             amount: worst.amount(line.account.measure),
@@ -301,10 +349,10 @@ impl Limits {
     ///
     /// # Errors
     /// As [`Limits::charges`].
-    pub(crate) fn is_covered(&self, call: &Call, agent: &Name, worst: &Worst, held: &Worst) -> Result<bool> {
+    pub(crate) fn is_covered(&self, call: &Call, agent: &Name, worst: &Worst, held: &Held) -> Result<bool> {
         let covered = |line: &Line| match &line.agent {
             Some(only) => only != agent,
-            None => worst.amount(line.account.measure) <= held.amount(line.account.measure),
+            None => worst.amount(line.account.measure) <= held.of(line.account.measure),
         };
         Ok(self.lines(call)?.iter().all(covered))
     }

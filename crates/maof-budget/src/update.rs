@@ -1,9 +1,9 @@
 //! Limits that are changed while everything runs.
 
-use maof_core::{Account, Error, Measure, Money, Name, Result};
+use maof_core::{Account, Error, Name, Result};
 
 use crate::changes::NewLimit;
-use crate::limits::Limits;
+use crate::limits::{Limits, field};
 
 impl Limits {
     /// Sets the limit of an account that a budget is configured for, from the next hold on: what is held stays held. The
@@ -14,8 +14,7 @@ impl Limits {
     /// naming `account` where no budget counts that for it over this window.
     pub fn change(&self, tenant: &Name, new: &NewLimit) -> Result<(Account, i64, i64)> {
         let (measure, limit) = new.limit()?;
-        let account =
-            Account { tenant: tenant.clone(), name: new.account.clone(), measure, window: new.window };
+        let account = new.account(tenant, measure);
         let configured = self.configured(&account).ok_or_else(|| {
             let why = format!("no budget is configured for {account}; `GET /budget` lists those there are");
             Error::not_found(why).param("account")
@@ -23,17 +22,9 @@ impl Limits {
         let parent = Account { name: Name::new("tenant")?, ..account.clone() };
         let most = self.configured(&parent).map(|most| self.changes.limit(&parent, most));
         if let Some(most) = most.filter(|most| account != parent && limit > *most) {
-            let field = match measure {
-                Measure::Money => "limit_usd",
-                Measure::Tokens => "limit_tokens",
-                Measure::Requests => "limit_requests",
-            };
-            let most = match measure {
-                Measure::Money => Money::from_nanos(most).to_string(),
-                Measure::Tokens | Measure::Requests => most.to_string(),
-            };
+            let most = measure.show(most);
             let why = format!("must be no more than the tenant's limit of the same window, {most}");
-            return Err(Error::invalid_request(why).param(field));
+            return Err(Error::invalid_request(why).param(field(measure)));
         }
         let before = self.changes.limit(&account, configured);
         self.changes.set(&account, (limit != configured).then_some(limit))?;
@@ -65,7 +56,7 @@ impl Limits {
 mod tests {
     use std::sync::Arc;
 
-    use maof_core::{Body, Call, CallId, ChatRequest, Principal, Target};
+    use maof_core::{Body, Call, CallId, ChatRequest, Money, Principal, Target};
 
     use super::*;
     use crate::worst::Worst;
@@ -100,7 +91,7 @@ mod tests {
 
     /// What holds of local callers' dollars a day.
     fn held(limits: &Limits, who: &Arc<Principal>) -> Vec<Option<i64>> {
-        let worst = Worst { cost: Money::from_nanos(1), tokens: 1 };
+        let worst = Worst { cost: Money::from_nanos(1), input: 1, ..Worst::default() };
         limits.charges(&call_of(who), None, &worst).unwrap().iter().map(|charge| charge.limit).collect()
     }
 

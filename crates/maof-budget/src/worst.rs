@@ -29,23 +29,41 @@ pub struct Terms<'a> {
 pub struct Worst {
     /// Its cost.
     pub cost: Money,
-    /// Its tokens, input and output.
-    pub tokens: u64,
+    /// Its input tokens.
+    pub input: u64,
+    /// Its output tokens.
+    pub output: u64,
+    /// The calls of tools that its answer may ask for; 0 where no budget counts them.
+    pub tool_calls: u64,
 }
 
 impl Worst {
-    /// The lesser cost and the lesser number of tokens of the two: what either candidate needs at least.
+    /// The lesser of each of the two: what either candidate needs at least.
     #[must_use]
     pub fn least(self, other: Worst) -> Worst {
-        Worst { cost: self.cost.min(other.cost), tokens: self.tokens.min(other.tokens) }
+        Worst {
+            cost: self.cost.min(other.cost),
+            input: self.input.min(other.input),
+            output: self.output.min(other.output),
+            tool_calls: self.tool_calls.min(other.tool_calls),
+        }
     }
 
     pub(crate) fn amount(&self, measure: Measure) -> i64 {
+        let whole = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
         match measure {
             Measure::Money => self.cost.nanos(),
-            Measure::Tokens => i64::try_from(self.tokens).unwrap_or(i64::MAX),
-            Measure::Requests => 1,
+            Measure::Tokens => whole(self.input.saturating_add(self.output)),
+            Measure::InputTokens => whole(self.input),
+            Measure::OutputTokens => whole(self.output),
+            Measure::ToolCalls => whole(self.tool_calls),
+            Measure::Requests | Measure::Concurrency => 1,
         }
+    }
+
+    /// In the order of [`Measure::ALL`].
+    pub(crate) fn amounts(&self) -> [i64; Measure::ALL.len()] {
+        Measure::ALL.map(|measure| self.amount(measure))
     }
 }
 
@@ -87,7 +105,7 @@ pub(crate) fn worst(call: &Call, terms: Terms<'_>, input: u64) -> Result<Worst> 
     for tariff in terms.prices.up_to(terms.now, service.as_deref(), input) {
         cost = cost.max(tariff.cost(&most(call, tariff, input, output))?);
     }
-    Ok(Worst { cost, tokens: input.saturating_add(output) })
+    Ok(Worst { cost, input, output, tool_calls: 0 })
 }
 
 /// The dearest usage of so many tokens.

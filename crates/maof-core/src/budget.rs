@@ -1,17 +1,16 @@
 //! Accounts, charges and the ledger: what is held before a call and settled after it.
 //!
 //! ```
-//! use maof_core::{Timestamp, Window};
-//! let noon = Timestamp::from_micros(1_700_000_000_000_000); // 2023-11-14T22:13:20Z
-//! assert_eq!(Window::Total.start(noon), Timestamp::from_micros(0));
-//! assert_eq!(Window::Day.start(noon).to_string(), "2023-11-14T00:00:00.000000Z");
-//! assert_eq!(Window::Month.start(noon).to_string(), "2023-11-01T00:00:00.000000Z");
+//! use maof_core::{Account, Measure, Window};
+//! let (tenant, name) = ("acme".parse()?, "user:ann".parse()?);
+//! let account = Account { tenant, name, measure: Measure::Money, window: Window::Month };
+//! assert_eq!(account.to_string(), "user:ann (money per month)");
+//! # Ok::<(), maof_core::Error>(())
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -20,94 +19,11 @@ use crate::call::Purpose;
 use crate::clock::Timestamp;
 use crate::error::{Failure, Result};
 use crate::ids::{AttemptId, CallId, Name, RunId};
+use crate::measure::Measure;
 use crate::money::Money;
 use crate::spending::{Spending, SpendingQuery};
 use crate::usage::Usage;
-
-/// What an account counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Nano-dollars.
-    Money,
-    /// Input and output tokens.
-    Tokens,
-    /// Requests to upstreams.
-    Requests,
-}
-
-impl Measure {
-    /// The measure's stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Money => "money",
-            Self::Tokens => "tokens",
-            Self::Requests => "requests",
-        }
-    }
-}
-
-/// Over which time an account counts. Fixed windows in UTC: an amount belongs to the window in which its
-/// hold began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Window {
-    /// For ever.
-    #[default]
-    Total,
-    /// One minute.
-    Minute,
-    /// One hour.
-    Hour,
-    /// One calendar day.
-    Day,
-    /// One calendar month.
-    Month,
-}
-
-impl Window {
-    /// The window's stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Total => "total",
-            Self::Minute => "minute",
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-
-    /// When the window that holds `now` began; 1970 for [`Window::Total`].
-    pub fn start(self, now: Timestamp) -> Timestamp {
-        let secs = match self {
-            Self::Total => 0,
-            Self::Minute => now.as_secs().div_euclid(60) * 60,
-            Self::Hour => now.as_secs().div_euclid(3_600) * 3_600,
-            Self::Day => now.as_secs().div_euclid(86_400) * 86_400,
-            Self::Month => {
-                let (_, _, day) = now.date();
-                (now.as_secs().div_euclid(86_400) - i64::from(day - 1)) * 86_400
-            }
-        };
-        Timestamp::from_micros(secs.saturating_mul(1_000_000))
-    }
-
-    /// When the window that holds `now` ends; none for [`Window::Total`].
-    pub fn end(self, now: Timestamp) -> Option<Timestamp> {
-        let start = self.start(now);
-        let length = match self {
-            Self::Total => return None,
-            Self::Minute => 60,
-            Self::Hour => 3_600,
-            Self::Day => 86_400,
-            // The longest month and a day lands in the next one whatever this one is.
-            Self::Month => {
-                return Some(self.start(start.plus(Duration::from_secs(32 * 86_400))));
-            }
-        };
-        Some(start.plus(Duration::from_secs(length)))
-    }
-}
+use crate::window::Window;
 
 /// An account: whose spending of what is counted over which time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -124,7 +40,7 @@ pub struct Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} per {})", self.name, self.measure.as_str(), self.window.as_str())
+        write!(f, "{} ({} per {})", self.name, self.measure.as_str(), self.window)
     }
 }
 
@@ -133,7 +49,7 @@ impl fmt::Display for Account {
 pub struct Charge {
     /// The account.
     pub account: Account,
-    /// How much to hold: nano-dollars, tokens or requests. Never negative.
+    /// How much to hold, in units of the account's measure. Never negative.
     pub amount: i64,
     /// The account's limit; none where it is only counted.
     pub limit: Option<i64>,
@@ -239,6 +155,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// How much of a measure it used; never negative.
+    pub fn used(&self, measure: Measure) -> i64 {
+        measure.of(self.cost, &self.usage, 1)
+    }
+
     /// Bytes of a question that are its opening. Providers keep what they read of a prompt from 1,024 tokens on
     /// (<https://platform.openai.com/docs/guides/prompt-caching>), which 8 KiB of text nearly always are.
     pub const OPENING: usize = 8 << 10;
@@ -266,7 +187,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ) -> Result<Balances>;
 
     /// Writes an attempt down, and moves what it used from held to spent on the accounts that the hold
-    /// called `key` has: what it cost on those of money, its tokens, its one request. An account named
+    /// called `key` has: what it cost on those of money, its tokens, its one request, the tool calls it asks for. An account named
     /// `agent:NAME` is charged for attempts of that agent only.
     fn charge(&self, key: &Arc<str>, attempt: Attempt);
 
@@ -311,25 +232,5 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// As [`Ledger::flush`].
     async fn retire(&self) -> Result<()> {
         self.flush().await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_begin_and_end_by_the_calendar() {
-        // 2024-02-29T23:59:59Z
-        let now = Timestamp::from_micros(1_709_251_199_000_000);
-        let check = |window: Window, start: &str, end: Option<&str>| {
-            assert_eq!(window.start(now).to_string(), start);
-            assert_eq!(window.end(now).map(|t| t.to_string()).as_deref(), end);
-        };
-        check(Window::Total, "1970-01-01T00:00:00.000000Z", None);
-        check(Window::Minute, "2024-02-29T23:59:00.000000Z", Some("2024-03-01T00:00:00.000000Z"));
-        check(Window::Hour, "2024-02-29T23:00:00.000000Z", Some("2024-03-01T00:00:00.000000Z"));
-        check(Window::Day, "2024-02-29T00:00:00.000000Z", Some("2024-03-01T00:00:00.000000Z"));
-        check(Window::Month, "2024-02-01T00:00:00.000000Z", Some("2024-03-01T00:00:00.000000Z"));
     }
 }

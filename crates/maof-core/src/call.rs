@@ -28,8 +28,9 @@ use crate::chat::{ChatRequest, EmbedRequest, OutputFormat, Part};
 use crate::dialect::{Ask, Dialect, Header, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ids::{CallId, DecisionId, Name, RunId};
+use crate::measure::Measure;
 use crate::media::{ImageRequest, SpeechRequest, TranscribeRequest};
-use crate::money::{Money, Tariff};
+use crate::money::Tariff;
 use crate::principal::Principal;
 use crate::usage::{Unit, Usage};
 use crate::waits::Waits;
@@ -172,17 +173,19 @@ impl Purpose {
 /// What is held for a call, whoever answers it.
 #[derive(Debug)]
 pub struct Held {
-    /// Money.
-    pub cost: Money,
-    /// Tokens, input and output.
-    pub tokens: u64,
+    amounts: [i64; Measure::ALL.len()],
     touched: AtomicBool,
 }
 
 impl Held {
-    /// So much, of which nothing is spent yet.
-    pub const fn new(cost: Money, tokens: u64) -> Held {
-        Held { cost, tokens, touched: AtomicBool::new(false) }
+    /// So much of each measure, in the order of [`Measure::ALL`]; nothing of it is spent yet.
+    pub const fn new(amounts: [i64; Measure::ALL.len()]) -> Held {
+        Held { amounts, touched: AtomicBool::new(false) }
+    }
+
+    /// How much of a measure.
+    pub const fn of(&self, measure: Measure) -> i64 {
+        self.amounts[measure as usize]
     }
 
     /// True once: for the first request that is made of the call, which finds all of it there.

@@ -100,6 +100,15 @@ pub enum Delta {
 }
 
 impl Delta {
+    /// Whether a call of a tool begins with it.
+    pub fn begins_tool_call(&self) -> bool {
+        match self {
+            Delta::ToolCall { name, .. } => name.is_some(),
+            Delta::Part { part, .. } => matches!(**part, Part::ToolCall(_)),
+            _ => false,
+        }
+    }
+
     /// Bytes of text and arguments that it adds, for estimates where usage is missing.
     pub fn bytes(&self) -> u64 {
         match self {

@@ -23,6 +23,7 @@ pub mod fold;
 pub mod hedge;
 pub mod ids;
 pub mod journal;
+pub mod measure;
 pub mod media;
 pub mod money;
 pub mod principal;
@@ -33,9 +34,10 @@ pub mod snapshot;
 pub mod spending;
 pub mod usage;
 pub mod waits;
+pub mod window;
 
 pub use aggregate::{Aggregate, Answered, Member, Verdict};
-pub use budget::{Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger, Measure, Window};
+pub use budget::{Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger};
 pub use cache::{Cache, CacheControl, CacheKey, CacheStatus, Kept};
 pub use call::{Body, Call, Chosen, Held, Near, Operation, Provenance, Purpose, Target, Wire};
 pub use chat::{
@@ -55,6 +57,7 @@ pub use journal::{
     Audit, AuditRow, Batch, Beat, Claim, Finished, FirstClaim, Journal, NewRun, Record, Run, RunFilter,
     RunState, Task,
 };
+pub use measure::Measure;
 pub use money::{Money, Tariff};
 pub use principal::{Grant, Principal, Role, Secret};
 pub use reply::{
@@ -66,3 +69,4 @@ pub use snapshot::{MAX_SNAPSHOT, Snapshots};
 pub use spending::{Dimension, Group, Spending, SpendingQuery, Spent};
 pub use usage::{Unit, Usage};
 pub use waits::Waits;
+pub use window::{Length, Window, Zone};

@@ -267,7 +267,7 @@ mod tests {
         /// M11, M07: parts are never negative, sum to the cost, and each is within a nano-dollar of its exact cost.
         #[test]
         fn the_parts_of_a_cost_sum_to_it(
-            units in prop::array::uniform16(0_u64..1 << 34), prices in prop::array::uniform16(0_u64..1 << 44),
+            units in prop::array::uniform17(0_u64..1 << 34), prices in prop::array::uniform17(0_u64..1 << 44),
         ) {
             let (mut usage, mut tariff) = (Usage::default(), Tariff::default());
             for (at, unit) in Unit::ALL.into_iter().enumerate() {

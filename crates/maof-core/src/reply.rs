@@ -162,6 +162,16 @@ impl Response {
         }
     }
 
+    /// Calls of tools that a conversation's answer asks for; 0 for other answers.
+    pub fn tool_calls(&self) -> u64 {
+        match self.answer() {
+            Ok(Answer::Chat(chat)) => {
+                chat.choices.iter().map(|choice| choice.message.tool_calls().count() as u64).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// What a conversation's answer says, as a stream says it: the fold over these is the answer again. Nothing for
     /// other answers.
     ///
@@ -212,6 +222,8 @@ pub struct End {
     pub streamed_bytes: u64,
     /// Pieces in which they came.
     pub streamed_deltas: u64,
+    /// Calls of tools that the answer asks for.
+    pub tool_calls: u64,
     /// Why the answer ended.
     pub finish: Option<Finish>,
     /// The model that answered.
@@ -228,6 +240,7 @@ impl End {
             usage: None,
             streamed_bytes: 0,
             streamed_deltas: 0,
+            tool_calls: 0,
             finish: None,
             model: None,
             cost: None,
@@ -329,6 +342,9 @@ impl Reply {
         if response.usage.is_none() {
             // Understood for this alone, so only where it is needed.
             end.streamed_bytes = response.said_bytes();
+        }
+        if response.finish == Some(Finish::ToolCalls) {
+            end.tool_calls = response.tool_calls();
         }
         end.finish.clone_from(&response.finish);
         end.model.clone_from(&response.model);
@@ -470,6 +486,7 @@ impl Told {
                 self.end.streamed_deltas += 1;
             }
         }
+        self.end.tool_calls += u64::from(delta.begins_tool_call());
         match delta {
             Delta::Start { model, .. } => self.end.model = named(model),
             Delta::Finish { choice: 0, reason } => self.end.finish = Some(reason.clone()),

@@ -45,6 +45,8 @@ pub enum Unit {
     ImageOutput,
     /// Uses of tools that the provider runs and charges for, such as a search.
     ServerTool,
+    /// Calls of the caller's own tools that the reply asks for; counted here, priced by nobody.
+    ToolCall,
     /// Images made or read.
     Image,
     /// Milliseconds of audio.
@@ -57,7 +59,7 @@ pub enum Unit {
 
 impl Unit {
     /// How many classes there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 
     /// Every class.
     pub const ALL: [Unit; Unit::COUNT] = [
@@ -73,6 +75,7 @@ impl Unit {
         Self::AudioOutput,
         Self::ImageOutput,
         Self::ServerTool,
+        Self::ToolCall,
         Self::Image,
         Self::AudioMs,
         Self::Character,
@@ -108,6 +111,7 @@ impl Unit {
             Self::AudioOutput => "audio_output",
             Self::ImageOutput => "image_output",
             Self::ServerTool => "server_tool",
+            Self::ToolCall => "tool_call",
             Self::Image => "image",
             Self::AudioMs => "audio_ms",
             Self::Character => "character",

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use maof_core::{
-    Account, Attempt, AttemptId, Balance, Balances, Charge, Error, HoldMode, Measure, Money, Result,
+    Account, Attempt, AttemptId, Balance, Balances, Charge, Error, HoldMode, Measure, Result, Retry,
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub(crate) use windows::{HashMap, Number, Window};
 pub(crate) const SPARE: i64 = 32;
 /// The same of an account without a limit, as a multiple of what is needed.
 const SPARE_UNLIMITED: i64 = 64;
+/// When who is refused for the calls under way may try again.
+const CALL_ENDS: Duration = Duration::from_secs(1);
 
 /// A window as it is to be written.
 #[derive(Clone, Debug)]
@@ -144,18 +147,18 @@ impl Accounts {
                 Some(line) => line.held = line.held.saturating_add(by),
                 None => hold.lines.push(Line { window: number, held: by }),
             }
-            held.standing.push(entry.balance);
             held.windows.push(number);
+            let balance = self.windows.sum(&charge.account, start, Some(number));
+            held.standing.push(balance);
             if by <= 0 {
                 continue;
             }
-            let wait = match hold.mode {
-                HoldMode::Batched => entry.promise.raise(by, spare(charge, entry.balance, by)),
-                HoldMode::Strict => {
-                    held.written = true;
-                    continue;
-                }
-            };
+            if hold.mode == HoldMode::Strict {
+                held.written = true;
+                continue;
+            }
+            let Some(entry) = self.windows.get_mut(number) else { continue };
+            let wait = entry.promise.raise(by, spare(charge, balance, by));
             match wait {
                 Wait::None => {}
                 Wait::Commit(up_to) => held.waits.push((number, up_to)),
@@ -208,10 +211,12 @@ impl Accounts {
         self.holds.contains_key(key) || self.closed.get_mut(key).is_some()
     }
 
-    /// What batched holds have of a window, and what is promised to them beyond that.
+    /// What batched holds have of a window, and what is promised to them beyond that, in all of its parts.
     pub(crate) fn batched(&self, account: &Account, start: Timestamp) -> (i64, i64) {
-        let entry = self.windows.find(account, start).and_then(|number| self.windows.get(number));
-        entry.map(|entry| entry.promise.held_and_slack()).unwrap_or_default()
+        let parts = self.windows.beside(account, start).map(|(_, entry)| entry.promise.held_and_slack());
+        parts.fold((0, 0), |(held, slack): (i64, i64), (h, s)| {
+            (held.saturating_add(h), slack.saturating_add(s))
+        })
     }
 
     /// Windows of which nobody has held or asked for anything since the last time: what is promised of them is given back.
@@ -270,8 +275,7 @@ impl Accounts {
             let before: i64 = raises.iter().filter(again).map(|raise| raise.by).sum();
             let grows = charge.amount.saturating_sub(line.map_or(0, |line| line.held)).max(before);
             if let Some(limit) = charge.limit.filter(|_| grows > 0) {
-                let entry = window.and_then(|number| self.windows.get(number));
-                let Balance { spent, held } = entry.map(|entry| entry.balance).unwrap_or_default();
+                let Balance { spent, held } = self.windows.sum(&charge.account, start, window);
                 let taken = spent.saturating_add(held);
                 #[cfg(feature = "planted")]
                 let taken = crate::planted::stale(&charge.account, taken);
@@ -315,7 +319,7 @@ impl Accounts {
             if of_agent.is_some_and(|agent| agent != attempt.agent.as_str()) {
                 continue;
             }
-            let used = used(account.measure, attempt);
+            let used = attempt.used(account.measure);
             let moved = used.min(line.held);
             line.held -= moved;
             entry.balance.held -= moved;
@@ -347,9 +351,8 @@ impl Accounts {
 
     /// What an account has in the window that holds `now`.
     pub(crate) fn balance(&self, account: &Account, now: Timestamp) -> Balance {
-        let window = self.windows.find(account, account.window.start(now));
-        let entry = window.and_then(|number| self.windows.get(number));
-        entry.map(|entry| entry.balance).unwrap_or_default()
+        let start = account.window.start(now);
+        self.windows.sum(account, start, self.windows.find(account, start))
     }
 }
 
@@ -370,34 +373,28 @@ fn spare(charge: &Charge, balance: Balance, need: i64) -> i64 {
     }
 }
 
-/// How much of a measure an attempt used; never negative.
-fn used(measure: Measure, attempt: &Attempt) -> i64 {
-    match measure {
-        Measure::Money => attempt.cost.nanos().max(0),
-        Measure::Tokens => i64::try_from(attempt.usage.total_tokens()).unwrap_or(i64::MAX),
-        Measure::Requests => 1,
-    }
-}
-
 pub(crate) fn refusal(charge: &Charge, limit: i64, taken: i64, needed: i64, start: Timestamp) -> Error {
-    let show = |amount: i64| match charge.account.measure {
-        Measure::Money => Money::from_nanos(amount).to_string(),
-        Measure::Tokens => format!("{amount} tokens"),
-        Measure::Requests => format!("{amount} requests"),
-    };
+    let Account { name, measure, window, .. } = &charge.account;
     let left = limit.saturating_sub(taken).max(0);
-    let resets = match charge.account.window.end(start) {
-        Some(end) => format!("it resets at {end}"),
+    if *measure == Measure::Concurrency {
+        let why = format!(
+            "the account {name} has {taken} calls under way and may have {limit}; try again when one has ended"
+        );
+        return Error::rate_limited(why).retry_is(Retry::After(CALL_ENDS)).param(name.to_string());
+    }
+    let resets = match window.end(start) {
+        Some(end) if window.reach().is_zero() => format!("it resets at {end}"),
+        Some(end) => format!("what is spent by now counts until {end} at most"),
         None => "it does not reset by itself".to_owned(),
     };
     Error::budget_exceeded(format!(
         "the account {} has {} of {} left and the call may need {}; {resets}",
         charge.account,
-        show(left),
-        show(limit),
-        show(needed),
+        measure.show(left),
+        measure.show(limit),
+        measure.show(needed),
     ))
-    .param(charge.account.name.to_string())
+    .param(name.to_string())
 }
 
 #[cfg(test)]

@@ -417,7 +417,7 @@ impl Maof {
     ) -> Result<crate::costs::Standing> {
         let (standing, was) = self.costs().change(principal, new).await?;
         let crate::costs::Standing { account, measure, window, limit, .. } = &standing;
-        let (measure, window) = (measure.as_str(), window.as_str());
+        let measure = measure.as_str();
         let subject = format!("{account} ({measure} per {window}): {was} to {limit}");
         self.note(principal, "budget.update", subject);
         Ok(standing)

@@ -34,7 +34,8 @@ const FLOORS: [&[&str]; 5] = [
 const BESIDE: &str = "maof-testkit";
 
 /// All that the ground may depend on: no runtime, no HTTP, no SQL, no metrics.
-const GROUND: [&str; 7] = ["async-trait", "bytes", "futures-core", "serde", "serde_json", "uuid", "zeroize"];
+const GROUND: [&str; 8] =
+    ["async-trait", "bytes", "futures-core", "jiff", "serde", "serde_json", "uuid", "zeroize"];
 
 /// What stays behind one wall, and whose.
 const WALLS: [(&str, &[&str]); 7] = [

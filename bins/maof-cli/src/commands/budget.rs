@@ -104,8 +104,7 @@ fn table(budgets: &[Standing]) -> Table {
     for one in budgets {
         let resets =
             one.resets.map_or_else(|| "never".to_owned(), |at| at.to_string().chars().take(19).collect());
-        let names =
-            [one.account.to_string(), one.measure.as_str().to_owned(), one.window.as_str().to_owned()];
+        let names = [one.account.to_string(), one.measure.as_str().to_owned(), one.window.to_string()];
         let amounts = [one.limit, one.spent, one.left].map(|amount| amount.to_string());
         table.line(names.into_iter().chain(amounts).chain([format!("{:.1} %", 100.0 * one.share), resets]));
     }

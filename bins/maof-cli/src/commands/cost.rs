@@ -156,7 +156,7 @@ fn outlooks(found: &[Outlook]) -> String {
     let mut table = Table::new(head.into_iter(), 2);
     for one in found {
         let account = one.account.as_ref().map_or_else(|| "(all)".to_owned(), |name| name.to_string());
-        let window = one.window.map(|w| format!(" a {}", w.as_str())).unwrap_or_default();
+        let window = one.window.map(|w| format!(" a {w}")).unwrap_or_default();
         let limit = one.limit.map_or_else(|| "-".to_owned(), |limit| format!("{limit}{window}"));
         let used_up =
             one.runs_out.map_or_else(|| "-".to_owned(), |at| at.to_string().chars().take(10).collect());

@@ -76,7 +76,7 @@ fn a_call_is_charged_to_its_own_accounts_only() {
         budget(r#"{"account": "tier:local", "limit_requests": 9}"#),
     ])
     .unwrap();
-    let worst = Worst { cost: Money::from_nanos(7), tokens: 3 };
+    let worst = Worst { cost: Money::from_nanos(7), input: 2, output: 1, tool_calls: 0 };
     let said = |agent: Option<&str>| -> Vec<(String, i64)> {
         let agent = agent.map(|a| Name::new(a).unwrap());
         let charges = limits.charges(&call_of(Principal::local()), agent.as_ref(), &worst).unwrap();
@@ -90,6 +90,34 @@ fn a_call_is_charged_to_its_own_accounts_only() {
     assert_eq!(said(None), user);
     let with_agent: Vec<_> = [("agent:a (money per day)".to_owned(), 7)].into_iter().chain(user).collect();
     assert_eq!(said(Some("a")), with_agent);
+}
+
+#[test]
+fn a_budget_counts_each_measure_that_it_limits() {
+    let limits = Limits::new(&[budget(
+        r#"{"account": "tenant", "window": "rolling:24h", "limit_usd": 1, "limit_tokens": 2, "limit_input_tokens": 3,
+            "limit_output_tokens": 4, "limit_requests": 5, "limit_tool_calls": 6, "limit_concurrency": 7}"#,
+    )])
+    .unwrap();
+    let worst = Worst { cost: Money::from_nanos(70), input: 20, output: 10, tool_calls: 16 };
+    let charges = |call: &Call| -> Vec<(String, i64)> {
+        let charges = limits.charges(call, None, &worst).unwrap();
+        charges.iter().map(|c| (c.account.to_string(), c.amount)).collect()
+    };
+    let mut call = call_of(Principal::local());
+    let all = [
+        ("money per rolling:1d", 70),
+        ("tokens per rolling:1d", 30),
+        ("input_tokens per rolling:1d", 20),
+        ("output_tokens per rolling:1d", 10),
+        ("requests per rolling:1d", 1),
+        ("tool_calls per rolling:1d", 16),
+        ("concurrency per total", 1),
+    ]
+    .map(|(counted, amount)| (format!("tenant ({counted})"), amount));
+    assert_eq!(charges(&call), all);
+    call.beside = true;
+    assert_eq!(charges(&call), all[..6], "what is asked beside another is one call with it");
 }
 
 #[test]

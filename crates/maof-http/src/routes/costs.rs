@@ -11,7 +11,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use maof::Maof;
 use maof::costs::{Breakdown, NewLimit};
-use maof_core::{Dimension, Error, Result, SpendingQuery, Timestamp, Window};
+use maof_core::{Dimension, Error, Measure, Result, SpendingQuery, Timestamp, Window};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -105,18 +105,26 @@ pub(super) async fn update(
     let fields: Map<String, Value> = serde_json::from_slice(&bytes)
         .map_err(|e| Error::invalid_request(format!("the body is no JSON object: {e}")).param("body"))?;
     let field = |name: &str| -> Option<&Value> { fields.get(name).filter(|value| !value.is_null()) };
-    let known = ["account", "window", "limit_usd", "limit_tokens", "limit_requests"];
-    if let Some(other) = fields.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(unknown(other, &known.join(", ")).into());
+    let known = ["account", "window"].into_iter().chain(Measure::ALL.map(NewLimit::field));
+    if let Some(other) = fields.keys().find(|key| !known.clone().any(|known| known == key.as_str())) {
+        return Err(unknown(other, &known.collect::<Vec<_>>().join(", ")).into());
     }
+    let limit = |measure| {
+        let name = NewLimit::field(measure);
+        field(name).map(|v| read(v, name)).transpose()
+    };
     let account =
         field("account").map_or_else(|| Err(wrong("account", "is missing")), |v| read(v, "account"))?;
     let new = NewLimit {
         account,
         window: field("window").map(|v| read(v, "window")).transpose()?.unwrap_or_default(),
         limit_usd: field("limit_usd").map(|v| read(v, "limit_usd")).transpose()?,
-        limit_tokens: field("limit_tokens").map(|v| read(v, "limit_tokens")).transpose()?,
-        limit_requests: field("limit_requests").map(|v| read(v, "limit_requests")).transpose()?,
+        limit_tokens: limit(Measure::Tokens)?,
+        limit_input_tokens: limit(Measure::InputTokens)?,
+        limit_output_tokens: limit(Measure::OutputTokens)?,
+        limit_requests: limit(Measure::Requests)?,
+        limit_tool_calls: limit(Measure::ToolCalls)?,
+        limit_concurrency: limit(Measure::Concurrency)?,
     };
     Ok(Json(json!(maof.change_budget(&caller.0, &new).await?)))
 }

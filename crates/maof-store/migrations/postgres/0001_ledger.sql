@@ -90,10 +90,10 @@ CREATE TABLE said (
 );
 
 -- Applies what a node has gathered, in one step: first attempts, then the ends of holds, then new and higher holds, each
--- of them whole or not at all. `batch` has `attempts` (rows of `attempt`, its `key` as `shown`, with `tokens` used, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
+-- of them whole or not at all. `batch` has `attempts` (rows of `attempt`, its `key` as `shown`, with what was `used` by measure, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
 -- spent, or as much as was used), `closes` (keys)
--- and `charges` (of holds: `hold` numbers them, `start` is the window's for an account that its key does not hold yet;
--- no account twice in a hold, no key in two holds). Gives what is spent and held on each charge's account after its hold; one that
+-- and `charges` (of holds: `hold` numbers them, `start` is the window's for an account that its key does not hold yet, `reach`
+-- how far apart parts of a rolling window begin at most that count together; no account twice in a hold, no key in two holds). Gives what is spent and held on each charge's account after its hold; one that
 -- refuses its hold has what it `needed`.
 CREATE FUNCTION ledger_apply(me BIGINT, batch JSONB)
 RETURNS TABLE (hold INT, charge INT, spent BIGINT, held BIGINT, needed BIGINT, start BIGINT)
@@ -119,8 +119,9 @@ DECLARE
     starts   BIGINT[];
     grows    BIGINT[];
     limits   BIGINT[];
+    reaches  BIGINT[];
     places   INT[];
-    -- What is spent, and that with what is held, by place: one for each account.
+    -- What is spent, and that with what is held, by place: one for each account, with all parts of its window.
     spents   BIGINT[];
     sums     NUMERIC[];
     -- As is told of each charge.
@@ -156,7 +157,14 @@ BEGIN
         SELECT w.id FROM jsonb_to_recordset(batch->'charges')
             AS c (tenant TEXT, name TEXT, measure TEXT, period TEXT, start BIGINT)
         JOIN account w ON (w.tenant, w.name, w.measure, w.period, w.start)
-            = (c.tenant, c.name, c.measure, c.period, c.start)))
+            = (c.tenant, c.name, c.measure, c.period, c.start)
+        UNION
+        -- A hold that is raised may have begun a reach ago, and what counts with it another one before.
+        SELECT w.id FROM jsonb_to_recordset(batch->'charges')
+            AS c (tenant TEXT, name TEXT, measure TEXT, period TEXT, start BIGINT, reach BIGINT)
+        JOIN account w ON (w.tenant, w.name, w.measure, w.period) = (c.tenant, c.name, c.measure, c.period)
+            AND w.start BETWEEN c.start - 2 * c.reach AND c.start + c.reach
+        WHERE c.reach > 0))
     ORDER BY a.id FOR NO KEY UPDATE;
 
     -- Attempts that are new move what they used from held to spent; what exceeds the hold is spent all the same.
@@ -167,7 +175,7 @@ BEGIN
                 tenant TEXT, id UUID, call UUID, "user" TEXT, run UUID, step TEXT, agent TEXT, endpoint TEXT,
                 model TEXT, began BIGINT, micros BIGINT, usage JSONB, cost BIGINT, failure JSONB, purpose TEXT,
                 shown TEXT, team TEXT, tier TEXT, type TEXT, tags JSONB, asked BIGINT, price TEXT, question BIGINT, opening BIGINT,
-                keys JSONB, tokens BIGINT, place BIGINT)
+                keys JSONB, used JSONB, place BIGINT)
             ORDER BY s.tenant, s.id, s.place
         ), fresh AS (
             INSERT INTO attempt
@@ -183,8 +191,7 @@ BEGIN
             CROSS JOIN LATERAL jsonb_to_recordset(s.keys) AS k (key TEXT, moved BIGINT)
             JOIN hold h ON h.node = me AND h.key = k.key
             JOIN account a ON a.id = h.account
-            CROSS JOIN LATERAL (SELECT CASE a.measure
-                WHEN 'money' THEN greatest(s.cost, 0) WHEN 'tokens' THEN s.tokens ELSE 1 END) AS u (amount)
+            CROSS JOIN LATERAL (SELECT coalesce((s.used->>a.measure)::BIGINT, 0)) AS u (amount)
             -- The hold of an agent that was passed over is not spent by the one that stands in for it.
             WHERE NOT starts_with(a.name, 'agent:') OR substr(a.name, 7) = s.agent
             GROUP BY h.key, h.account, h.held
@@ -217,15 +224,15 @@ BEGIN
     END IF;
     -- A hold that is open stays in the window in which it began. One that was closed begins anew.
     SELECT array_agg(c.hold), array_agg(c.charge), array_agg(c.key), array_agg(c.account), array_agg(c.start),
-        array_agg(c.grows), array_agg(c.lim), array_agg(c.place)
-    INTO holds, charges, keys, accounts, starts, grows, limits, places
+        array_agg(c.grows), array_agg(c.lim), array_agg(c.reach), array_agg(c.place)
+    INTO holds, charges, keys, accounts, starts, grows, limits, reaches, places
     FROM (
         SELECT c.hold, c.charge, c.key, coalesce(o.account, a.id) AS account, coalesce(o.start, c.start) AS start,
-            greatest(c.amount - coalesce(o.held, 0), 0) AS grows, c.lim,
-            dense_rank() OVER (ORDER BY coalesce(o.account, a.id))::INT AS place
+            greatest(c.amount - coalesce(o.held, 0), 0) AS grows, c.lim, coalesce(c.reach, 0) AS reach,
+            dense_rank() OVER (ORDER BY coalesce(f.oldest, o.account, a.id))::INT AS place
         FROM jsonb_to_recordset(batch->'charges') AS c (
             hold INT, charge INT, key TEXT, tenant TEXT, name TEXT, measure TEXT, period TEXT, start BIGINT,
-            amount BIGINT, lim BIGINT)
+            reach BIGINT, amount BIGINT, lim BIGINT)
         LEFT JOIN account a ON (a.tenant, a.name, a.measure, a.period, a.start)
             = (c.tenant, c.name, c.measure, c.period, c.start)
         LEFT JOIN LATERAL (
@@ -234,10 +241,30 @@ BEGIN
                 AND (w.tenant, w.name, w.measure, w.period) = (c.tenant, c.name, c.measure, c.period)
             LIMIT 1
         ) o ON TRUE
+        -- All parts of one account share a place, whichever of them is held.
+        LEFT JOIN LATERAL (
+            SELECT w.id AS oldest FROM account w
+            WHERE c.reach > 0 AND (w.tenant, w.name, w.measure, w.period) = (c.tenant, c.name, c.measure, c.period)
+            ORDER BY w.start LIMIT 1
+        ) f ON TRUE
         ORDER BY c.hold, c.charge
     ) c;
-    SELECT array_agg(a.spent ORDER BY a.id), array_agg(a.spent::NUMERIC + a.held ORDER BY a.id) INTO spents, sums
-    FROM account a WHERE a.id = ANY (accounts);
+    SELECT array_agg(t.spent ORDER BY t.place), array_agg(t.sum ORDER BY t.place) INTO spents, sums
+    FROM (
+        WITH held AS (
+            SELECT c.place, min(c.account) AS account, min(c.start) - max(c.reach) AS since,
+                max(c.start) + max(c.reach) AS until, max(c.reach) AS reach
+            FROM unnest(places, accounts, starts, reaches) AS c (place, account, start, reach) GROUP BY 1
+        )
+        SELECT p.place, a.spent, a.spent::NUMERIC + a.held AS sum
+        FROM held p JOIN account a ON a.id = p.account WHERE p.reach = 0
+        UNION ALL
+        SELECT p.place, least(sum(w.spent), most)::BIGINT, sum(w.spent::NUMERIC + w.held)
+        FROM held p JOIN account a ON a.id = p.account
+        JOIN account w ON (w.tenant, w.name, w.measure, w.period) = (a.tenant, a.name, a.measure, a.period)
+            AND w.start BETWEEN p.since AND p.until
+        WHERE p.reach > 0 GROUP BY 1
+    ) t;
 
     needs := array_fill(NULL::BIGINT, ARRAY[cardinality(holds)]);
     WHILE i <= cardinality(holds) LOOP
@@ -301,7 +328,9 @@ BEGIN
     ), emptied AS (
         UPDATE hold h SET held = 0 FROM open o WHERE h.node = gone AND h.key = o.key AND h.account = o.account
     ), spent AS (
-        UPDATE account a SET spent = least(a.spent + t.held, 9223372036854775807), held = greatest(a.held - t.held, 0)
+        -- Calls that were under way are not any more.
+        UPDATE account a SET held = greatest(a.held - t.held, 0),
+            spent = least(a.spent + CASE a.measure WHEN 'concurrency' THEN 0 ELSE t.held END, 9223372036854775807)
         FROM (SELECT o.account, sum(o.held) AS held FROM open o GROUP BY 1) t WHERE a.id = t.account
     )
     SELECT l.node_name, l.key, a.tenant, a.name, a.measure, a.period, l.amount
@@ -378,6 +407,14 @@ BEGIN
         DELETE FROM account a WHERE a.id = ANY (ARRAY(
             SELECT o.id FROM account o
             WHERE o.period <> 'total' AND o.held = 0 AND o.start < before - month
+                AND NOT EXISTS (SELECT FROM hold h WHERE h.account = o.id)
+            LIMIT 10000)) AND a.held = 0;
+        -- Parts of rolling windows are many: an hour after they count no more.
+        DELETE FROM account a WHERE a.id = ANY (ARRAY(
+            SELECT o.id FROM account o
+            WHERE starts_with(o.period, 'rolling:') AND o.held = 0
+                AND o.start < (extract(epoch FROM now())::BIGINT - 3600 - 2 * substring(o.period FROM '[0-9]+')::BIGINT
+                    * CASE right(o.period, 1) WHEN 'd' THEN 86400 WHEN 'h' THEN 3600 WHEN 'm' THEN 60 ELSE 1 END) * 1000000
                 AND NOT EXISTS (SELECT FROM hold h WHERE h.account = o.id)
             LIMIT 10000)) AND a.held = 0;
     END IF;

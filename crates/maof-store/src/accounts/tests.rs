@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use maof_core::{CallId, ErrorKind, Name, Unit, Usage, Window as Over};
+use maof_core::{CallId, ErrorKind, Money, Name, Unit, Usage, Window as Over};
 use proptest::prelude::*;
 
 use std::collections::HashSet;

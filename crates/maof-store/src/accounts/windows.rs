@@ -49,6 +49,31 @@ impl Windows {
         known.iter().find(|(begins, _)| *begins == start).map(|(_, number)| *number)
     }
 
+    /// What counts together with what is in the account's window that begins then: it alone, or the other parts of a rolling
+    /// window as well.
+    pub(super) fn beside(
+        &self,
+        account: &Account,
+        start: Timestamp,
+    ) -> impl Iterator<Item = (Number, &Entry)> {
+        let reach = account.window.reach();
+        let near = move |begins: Timestamp| begins.since(start) <= reach && start.since(begins) <= reach;
+        let known = self.of_account.get(account).into_iter().flatten();
+        known.filter(move |(begins, _)| near(*begins)).filter_map(|(_, n)| Some((*n, self.get(*n)?)))
+    }
+
+    /// The sum of their balances; `number` is the window's, if it is known.
+    pub(super) fn sum(&self, account: &Account, start: Timestamp, number: Option<Number>) -> Balance {
+        if account.window.reach().is_zero() {
+            let entry = number.and_then(|number| self.get(number));
+            return entry.map(|entry| entry.balance).unwrap_or_default();
+        }
+        self.beside(account, start).fold(Balance::default(), |sum, (_, Entry { balance, .. })| Balance {
+            spent: sum.spent.saturating_add(balance.spent),
+            held: sum.held.saturating_add(balance.held),
+        })
+    }
+
     /// The window of this account that begins then.
     pub(super) fn number(&mut self, account: &Account, start: Timestamp) -> Number {
         if let Some(number) = self.find(account, start) {

@@ -1,8 +1,9 @@
 //! A batch as the SQL function takes it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use maof_core::{Account, Attempt, Balance, Balances, Charge, Name, Timestamp, Usage};
+use maof_core::{Account, Attempt, Balance, Balances, Charge, Measure, Name, Timestamp, Usage};
 use serde::Serialize;
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -22,7 +23,8 @@ pub(super) struct Batch<'a> {
 struct Used<'a> {
     keys: SmallVec<[Key<'a>; 1]>,
     place: usize,
-    tokens: i64,
+    /// By measure.
+    used: BTreeMap<&'static str, i64>,
     tenant: &'a str,
     id: Uuid,
     call: Uuid,
@@ -80,11 +82,18 @@ struct Wanted<'a> {
     tenant: &'a str,
     name: &'a str,
     measure: &'a str,
-    period: &'a str,
+    period: Cow<'static, str>,
     start: i64,
+    /// How far apart the parts of its window begin at most that count together, in microseconds.
+    #[serde(skip_serializing_if = "is_zero")]
+    reach: i64,
     amount: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     lim: Option<i64>,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 impl<'a> Batch<'a> {
@@ -120,7 +129,11 @@ fn used<'a>(keys: &'a Keys, place: usize, row: &'a Attempt) -> Used<'a> {
     Used {
         keys: keys.iter().map(|(key, moved)| Key { key, moved: *moved }).collect(),
         place,
-        tokens: number(row.usage.total_tokens()),
+        used: Measure::ALL
+            .into_iter()
+            .map(|measure| (measure.as_str(), row.used(measure)))
+            .filter(|(_, amount)| *amount > 0)
+            .collect(),
         tenant: row.tenant.as_str(),
         id: row.id.uuid(),
         call: row.call.uuid(),
@@ -161,8 +174,9 @@ fn wanted(place: usize, hold: &Hold) -> impl Iterator<Item = Wanted<'_>> {
         tenant: charge.account.tenant.as_str(),
         name: charge.account.name.as_str(),
         measure: charge.account.measure.as_str(),
-        period: charge.account.window.as_str(),
+        period: charge.account.window.name(),
         start: charge.account.window.start(hold.now).micros(),
+        reach: i64::try_from(charge.account.window.reach().as_micros()).unwrap_or_default(),
         amount: charge.amount.max(0),
         lim: charge.limit,
     })

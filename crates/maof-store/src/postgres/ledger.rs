@@ -13,7 +13,7 @@ use sqlx::AssertSqlSafe;
 use super::apply::away;
 use super::attempts::{AttemptRow, OF_RUN, OF_TENANT};
 use super::queue::Queue;
-use super::slices::{Slices, slice_key};
+use super::slices::Slices;
 use super::{batch, keep};
 use crate::spending;
 
@@ -104,26 +104,29 @@ impl Ledger for PostgresLedger {
         self.written().await?;
         let Account { tenant, name, measure, window } = account;
         let start = window.start(now);
-        let slice = slice_key(&(account.clone(), start));
+        let reach = i64::try_from(window.reach().as_micros()).unwrap_or_default();
         // What this node has ready for its calls is held by nobody yet.
         let read = "SELECT spent, held, coalesce((SELECT h.held FROM hold h \
-                    WHERE h.key = $6 AND h.node = $7 AND h.account = a.id AND h.closed IS NULL), 0) FROM account a \
-                    WHERE tenant = $1 AND name = $2 AND measure = $3 AND period = $4 AND start = $5";
-        let row: Option<(i64, i64, i64)> = sqlx::query_as(read)
+                    WHERE h.key = concat('slice|', a.tenant, '|', a.name, '|', a.measure, '|', a.period, '|', a.start) \
+                    AND h.node = $7 AND h.account = a.id AND h.closed IS NULL), 0) FROM account a \
+                    WHERE tenant = $1 AND name = $2 AND measure = $3 AND period = $4 AND start BETWEEN $5 AND $6";
+        let parts: Vec<(i64, i64, i64)> = sqlx::query_as(read)
             .bind(tenant.as_str())
             .bind(name.as_str())
             .bind(measure.as_str())
-            .bind(window.as_str())
+            .bind(window.name())
+            .bind(start.micros().saturating_sub(reach))
             .bind(start.micros())
-            .bind(&*slice)
             .bind(self.inner.me)
-            .fetch_optional(&self.inner.reads)
+            .fetch_all(&self.inner.reads)
             .await
             .map_err(away)?;
         let batched = self.inner.slices.held(account, start);
-        Ok(row
-            .map(|(spent, held, slice)| Balance { spent, held: held - slice + batched })
-            .unwrap_or_default())
+        let none = Balance { spent: 0, held: if parts.is_empty() { 0 } else { batched } };
+        Ok(parts.into_iter().fold(none, |sum, (spent, held, slice)| Balance {
+            spent: sum.spent.saturating_add(spent),
+            held: sum.held.saturating_add(held - slice),
+        }))
     }
 
     async fn attempts(&self, tenant: &Name, run: Option<RunId>, limit: u32) -> Result<Vec<Attempt>> {

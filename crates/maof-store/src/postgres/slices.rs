@@ -248,7 +248,7 @@ impl Slice {
 }
 
 /// No name has a bar.
-pub(super) fn slice_key((account, start): &Window) -> Arc<str> {
+fn slice_key((account, start): &Window) -> Arc<str> {
     let Account { tenant, name, measure, window } = account;
-    format!("slice|{tenant}|{name}|{}|{}|{}", measure.as_str(), window.as_str(), start.micros()).into()
+    format!("slice|{tenant}|{name}|{}|{}|{}", measure.as_str(), window.name(), start.micros()).into()
 }

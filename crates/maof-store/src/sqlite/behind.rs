@@ -105,7 +105,7 @@ impl Rows {
         for row in self.spent.values() {
             let (account, start) = &*row.window;
             let (tenant, name) = (account.tenant.as_str(), account.name.as_str());
-            let (measure, window) = (account.measure.as_str(), account.window.as_str());
+            let (measure, window) = (account.measure.as_str(), account.window.name());
             spent.execute(params![tenant, name, measure, window, start.micros(), row.spent, row.promised])?;
         }
         let mut hold = c.prepare_cached("INSERT OR REPLACE INTO hold (key, lines) VALUES (?,?)")?;

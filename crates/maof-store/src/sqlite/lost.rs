@@ -1,6 +1,6 @@
 //! What a process that died still held: it counts as spent, since nobody knows whether it was, and is written down.
 
-use maof_core::{Account, Measure, Name, Timestamp, Window as Over};
+use maof_core::{Account, Measure, Name, Timestamp};
 use rusqlite::{Connection, Row, params};
 
 use super::rows::text;
@@ -71,7 +71,11 @@ fn promised(c: &Connection) -> rusqlite::Result<usize> {
 
 fn spend(c: &Connection, key: Option<&str>, line: &HeldLine) -> rusqlite::Result<()> {
     let Account { tenant, name, measure, window } = &line.account;
-    let (tenant, name, measure, window) = (tenant.as_str(), name.as_str(), measure.as_str(), window.as_str());
+    // Whose call it was is not under way any more.
+    if *measure == Measure::Concurrency {
+        return Ok(());
+    }
+    let (tenant, name, measure, window) = (tenant.as_str(), name.as_str(), measure.as_str(), window.name());
     // The sum of two is a real number where it is beyond the range of integers.
     c.prepare_cached(
         "INSERT INTO account (tenant, name, measure, period, start, spent, promised) VALUES (?,?,?,?,?,?,0) \
@@ -90,19 +94,11 @@ fn spend(c: &Connection, key: Option<&str>, line: &HeldLine) -> rusqlite::Result
 /// The window that a row's first five columns name; none where it is of no version of MAOF that is known.
 pub(super) fn window(row: &Row<'_>) -> rusqlite::Result<Option<Window>> {
     let text = |i| row.get::<_, String>(i);
-    let (measure, over) = (measure(&text(2)?), over(&text(3)?));
+    let (measure, over) = (text(2)?.parse(), text(3)?.parse());
     Ok(match (Name::new(&text(0)?), Name::new(&text(1)?), measure, over) {
-        (Ok(tenant), Ok(name), Some(measure), Some(window)) => {
+        (Ok(tenant), Ok(name), Ok(measure), Ok(window)) => {
             Some((Account { tenant, name, measure, window }, Timestamp::from_micros(row.get(4)?)))
         }
         _ => None,
     })
-}
-
-fn measure(text: &str) -> Option<Measure> {
-    [Measure::Money, Measure::Tokens, Measure::Requests].into_iter().find(|m| m.as_str() == text)
-}
-
-fn over(text: &str) -> Option<Over> {
-    [Over::Total, Over::Minute, Over::Hour, Over::Day, Over::Month].into_iter().find(|w| w.as_str() == text)
 }

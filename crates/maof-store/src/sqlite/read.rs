@@ -133,16 +133,21 @@ impl SqliteStore {
     /// What an account has spent, for who looks on; what is held only the process knows that holds it.
     pub(super) async fn read_balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
         let Account { tenant, name, measure, window } = account;
-        let read = "SELECT spent FROM account WHERE tenant = ? AND name = ? AND measure = ? AND period = ? AND start = ?";
-        let row: Option<(i64,)> = sqlx::query_as(read)
+        let start = window.start(now).micros();
+        let reach = i64::try_from(window.reach().as_micros()).unwrap_or_default();
+        let read = "SELECT spent FROM account \
+                    WHERE tenant = ? AND name = ? AND measure = ? AND period = ? AND start BETWEEN ? AND ?";
+        let parts: Vec<(i64,)> = sqlx::query_as(read)
             .bind(tenant.as_str())
             .bind(name.as_str())
             .bind(measure.as_str())
-            .bind(window.as_str())
-            .bind(window.start(now).micros())
-            .fetch_optional(&self.inner.reads)
+            .bind(window.name())
+            .bind(start.saturating_sub(reach))
+            .bind(start)
+            .fetch_all(&self.inner.reads)
             .await
             .map_err(away)?;
-        Ok(row.map(|(spent,)| Balance { spent, held: 0 }).unwrap_or_default())
+        let spent = parts.into_iter().fold(0_i64, |sum, (spent,)| sum.saturating_add(spent));
+        Ok(Balance { spent, held: 0 })
     }
 }

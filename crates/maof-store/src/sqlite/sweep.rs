@@ -112,13 +112,18 @@ fn attempts(c: &Connection, before: Timestamp) -> rusqlite::Result<usize> {
 /// Windows that ended long ago; a charge that comes late may still be for one that ended just now.
 fn windows(c: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     c.prepare_cached(
-        "DELETE FROM account WHERE start < CASE period \
-         WHEN 'minute' THEN ?1 WHEN 'hour' THEN ?1 WHEN 'day' THEN ?2 WHEN 'month' THEN ?3 ELSE start END",
+        "DELETE FROM account WHERE start < CASE \
+         WHEN period IN ('minute', 'hour') THEN ?1 WHEN period LIKE 'day%' THEN ?2 \
+         WHEN period LIKE 'month%' THEN ?3 \
+         WHEN period LIKE 'rolling:%' THEN ?4 - 2000000 * CAST(substr(period, 9) AS INTEGER) * \
+         CASE substr(period, -1) WHEN 'd' THEN 86400 WHEN 'h' THEN 3600 WHEN 'm' THEN 60 ELSE 1 END \
+         ELSE start END",
     )?
     .execute(params![
         earlier(now, DAY).micros(),
         earlier(now, DAY * 8).micros(),
-        earlier(now, DAY * 62).micros()
+        earlier(now, DAY * 62).micros(),
+        earlier(now, DAY / 24).micros()
     ])?;
     Ok(())
 }

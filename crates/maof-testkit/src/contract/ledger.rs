@@ -53,7 +53,7 @@ impl Store {
 
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 

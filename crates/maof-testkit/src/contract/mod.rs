@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod shared_ledger;
 pub mod snapshots;
 pub mod spending;
+pub mod windows;
 
 /// A store that is to be tested, and what must live as long as it.
 pub trait Made<S, K> {
@@ -106,6 +107,18 @@ macro_rules! ledger_contract {
                 one_account_under_two_limits_holds_once_within_both,
                 a_hold_that_nobody_waits_for_leaves_nothing,
                 what_was_said_is_not_said_again,
+            ]
+        );
+        $crate::contract!(
+            windows,
+            $make,
+            [
+                a_rolling_window_counts_until_all_of_it_is_over,
+                a_raise_counts_with_what_began_later,
+                parts_of_a_window_are_held_side_by_side_within_one_limit,
+                a_day_is_that_of_its_zone,
+                each_measure_counts_its_own,
+                who_has_too_many_under_way_waits_until_one_has_ended,
             ]
         );
         $crate::contract!(

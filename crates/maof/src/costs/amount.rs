@@ -19,7 +19,7 @@ impl Serialize for Amount {
             Measure::Money => {
                 serializer.serialize_str(Money::from_nanos(self.amount).amount(&mut [0; Money::WIDEST]))
             }
-            Measure::Tokens | Measure::Requests => serializer.serialize_i64(self.amount),
+            _ => serializer.serialize_i64(self.amount),
         }
     }
 }
@@ -28,7 +28,7 @@ impl std::fmt::Display for Amount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.measure {
             Measure::Money => Money::from_nanos(self.amount).fmt(f),
-            Measure::Tokens | Measure::Requests => self.amount.fmt(f),
+            _ => self.amount.fmt(f),
         }
     }
 }

@@ -55,6 +55,9 @@ impl Costs {
         outlooks.extend(outlook(None, None, Measure::Money, &all, now));
         let mut known: HashMap<Option<Dimension>, Spending> = HashMap::new();
         for Standing { account, measure, window, limit, left, .. } in self.budgets(principal).await? {
+            if measure == Measure::Concurrency {
+                continue;
+            }
             let (by, value) = of_account(&account);
             if !known.contains_key(&by) {
                 // Of all who share the account: who has it is refused for what they spent.
@@ -103,11 +106,7 @@ fn of_account(account: &Name) -> (Option<Dimension>, Option<&str>) {
 
 /// What was spent on each day, by its first moment.
 fn history(spending: &Spending, value: Option<&str>, measure: Measure, now: Timestamp) -> BTreeMap<i64, i64> {
-    let counted = |spent: &Spent| match measure {
-        Measure::Money => spent.cost.nanos(),
-        Measure::Tokens => i64::try_from(spent.usage.total_tokens()).unwrap_or(i64::MAX),
-        Measure::Requests => i64::try_from(spent.attempts).unwrap_or(i64::MAX),
-    };
+    let counted = |spent: &Spent| measure.of(spent.cost, &spent.usage, spent.attempts);
     let mut days: BTreeMap<i64, i64> = BTreeMap::new();
     for group in &spending.groups {
         let day = group.values.first().cloned().flatten().and_then(|day| day.parse::<Timestamp>().ok());
@@ -137,7 +136,8 @@ fn outlook(
     let complete: Vec<i64> = complete.map(|day| days.get(&day).copied().unwrap_or(0)).collect();
     let forecast = Forecast::new(so_far, &complete, now)?;
     let amount = |amount: i64| Amount { measure, amount };
-    let lasting = budget.filter(|(window, ..)| matches!(window, Window::Month | Window::Total));
+    let lasting =
+        budget.filter(|(window, ..)| matches!(window, Window::Month | Window::MonthIn(_) | Window::Total));
     Some(Outlook {
         account,
         measure,

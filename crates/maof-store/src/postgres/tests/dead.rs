@@ -16,7 +16,10 @@ async fn what_a_dead_node_held_counts_as_spent_and_is_written_down() {
     let relay = Relay::to(database.address()).await;
     let dying = open(&database.at_port(relay.port()), "dying").await;
     let other = open(database.url(), "other").await;
-    dying.hold(&key("k"), &[charge("a", 6, 10), charge("b", 2, 10)], HoldMode::Strict, NOW).await.unwrap();
+    let under_way = Account { measure: Measure::Concurrency, ..account("a") };
+    let call = Charge { account: under_way.clone(), amount: 1, limit: Some(1) };
+    let charges = [charge("a", 6, 10), charge("b", 2, 10), call.clone()];
+    dying.hold(&key("k"), &charges, HoldMode::Strict, NOW).await.unwrap();
     dying.charge(&key("k"), attempt(1, 1));
     dying.hold(&key("gone"), &[charge("a", 1, 10)], HoldMode::Strict, NOW).await.unwrap();
     dying.close(&key("gone"));
@@ -24,12 +27,19 @@ async fn what_a_dead_node_held_counts_as_spent_and_is_written_down() {
     relay.cut().await;
     assert_eq!(other.resolve_dead().await.unwrap(), 0, "it was alive a moment ago");
     silence(&database, "dying");
-    assert_eq!(other.resolve_dead().await.unwrap(), 2);
+    assert!(other.hold(&key("l"), std::slice::from_ref(&call), HoldMode::Strict, NOW).await.is_err());
+    assert_eq!(other.resolve_dead().await.unwrap(), 3);
     assert_eq!(other.resolve_dead().await.unwrap(), 0);
     assert_eq!(balance(&other, "a").await, (6, 0));
     assert_eq!(balance(&other, "b").await, (2, 0));
     let lost = "SELECT sum(amount)::BIGINT FROM lost_hold WHERE name = 'dying' AND key = 'k'";
-    assert_eq!(database.number(lost), 6);
+    assert_eq!(database.number(lost), 7);
+    assert_eq!(
+        other.balance(&under_way, NOW).await.unwrap(),
+        Balance::default(),
+        "nobody's call is under way"
+    );
+    other.hold(&key("l"), &[call], HoldMode::Strict, NOW).await.unwrap();
     assert!(other.hold(&key("l"), &[charge("a", 5, 10)], HoldMode::Strict, NOW).await.is_err());
 }
 

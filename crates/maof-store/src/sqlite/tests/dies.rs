@@ -66,6 +66,22 @@ async fn a_strict_hold_is_there_when_it_is_answered_and_counts_as_spent() {
     later.hold(&"new".into(), &costs(88, 100), HoldMode::Strict, NOW).await.unwrap();
 }
 
+/// Calls that were under way are not any more: nobody waits for them for ever.
+#[tokio::test]
+async fn what_was_under_way_in_a_process_that_died_is_free_again() {
+    let (store, dir) = store().await;
+    let one = |limit| {
+        let account = Account { measure: Measure::Concurrency, ..account(Window::Total) };
+        [Charge { account, amount: 1, limit: Some(limit) }]
+    };
+    store.hold(&"strict".into(), &one(2), HoldMode::Strict, NOW).await.unwrap();
+    store.hold(&"batched".into(), &one(2), HoldMode::Batched, NOW).await.unwrap();
+    let (again, _other) = killed(&store, &dir).await;
+    assert!(store.hold(&"third".into(), &one(2), HoldMode::Strict, NOW).await.is_err());
+    assert_eq!(again.balance(&one(2)[0].account, NOW).await.unwrap(), Balance::default());
+    again.hold(&"third".into(), &one(1), HoldMode::Strict, NOW).await.unwrap();
+}
+
 /// However many are held: of what a process that dies had, no more counts as spent than a part of what was left.
 #[tokio::test]
 async fn a_batched_hold_is_covered_by_what_was_promised() {

@@ -69,7 +69,8 @@ async fn zero_days_keep_for_ever() {
 #[tokio::test]
 async fn windows_that_ended_long_ago_are_forgotten_and_open_ones_are_not() {
     let (store, dir) = store().await;
-    let all = [Window::Total, Window::Minute, Window::Hour, Window::Day, Window::Month];
+    let all = ["total", "minute", "rolling:24h", "day@Asia/Tokyo", "month@Asia/Tokyo"];
+    let all = all.map(|window| window.parse::<Window>().unwrap());
     let left = |store: Arc<SqliteStore>, now| async move {
         claim(&store, 0, now).await;
         count(&store, "account").await
@@ -77,7 +78,8 @@ async fn windows_that_ended_long_ago_are_forgotten_and_open_ones_are_not() {
     store.hold(&"k".into(), &all.map(|window| charge(window, 9)), HoldMode::Strict, NOW).await.unwrap();
     store.charge(&"k".into(), attempt(1, NOW));
     assert_eq!(left(Arc::clone(&store), NOW.plus(DAY / 2)).await, 5);
-    assert_eq!(left(Arc::clone(&store), NOW.plus(DAY * 2)).await, 3, "not the minute and the hour");
+    assert_eq!(left(Arc::clone(&store), NOW.plus(DAY * 2)).await, 4, "not the minute");
+    assert_eq!(left(Arc::clone(&store), NOW.plus(DAY * 3)).await, 3, "not the rolling day either");
     assert_eq!(left(Arc::clone(&store), NOW.plus(DAY * 16)).await, 2, "not the day; the month is not over");
     assert_eq!(left(Arc::clone(&store), NOW.plus(DAY * 99)).await, 1);
     drop(store);
