@@ -350,3 +350,35 @@ async fn models_are_listed_by_every_name_that_is_answered() {
         assert_eq!((status.as_u16(), &model["id"]), (200, &json!(id)), "{id}");
     }
 }
+
+/// M09: no kind of request passes beside the budgets.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_door_is_governed_by_the_same_budget() {
+    let budget = "budgets: [{account: tenant, limit_requests: 1}]\nrouting: {default_agents: [up]}";
+    let (server, upstream) = server(Script::default(), budget).await;
+    let first = DOORS[0].ask(&server, "up").send().await.unwrap();
+    assert!(first.status().is_success(), "{}", first.text().await.unwrap());
+    // What is counted here costs nothing and is asked of nobody.
+    for door in DOORS.iter().filter(|door| !door.path.contains("ount")) {
+        let (_, error) = refused(door, door.ask(&server, "up"), 429, None).await;
+        let message = door.envelope.message(&error, 429).unwrap();
+        assert!(
+            message.contains("tenant (requests per total) has 0 requests of 1 requests left"),
+            "{message}"
+        );
+    }
+    let form = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\nRIFF\r\n\
+                --B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nup\r\n--B--\r\n";
+    let heard =
+        server.client.post(format!("{}/v1/audio/transcriptions", server.base)).bearer_auth(&server.key);
+    let heard = heard.header("content-type", "multipart/form-data; boundary=B").body(form);
+    assert_eq!(heard.send().await.unwrap().status(), 429);
+    let task = server.post("/tasks?wait=20", &json!({"task_type": "up", "content": "hi"}));
+    let (_, run) = json_of(task).await;
+    assert_eq!(
+        (&run["status"], &run["error"]["kind"]),
+        (&json!("failed"), &json!("budget_exceeded")),
+        "{run}"
+    );
+    assert_eq!(upstream.stats().requests, 1);
+}

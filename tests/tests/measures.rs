@@ -98,3 +98,43 @@ async fn who_has_too_many_calls_under_way_is_told_to_come_again() {
     while held().await != json!(0) {}
     assert_eq!(ask().await.status(), StatusCode::OK);
 }
+
+/// Two endpoints of one agent before an upstream: one that costs nothing, and one that costs a dollar a request.
+async fn free_then_paid(free: Act, budgets: &str) -> (Server, Upstream) {
+    let upstream = Upstream::start(Script::default().model("free", [free]).model("paid", [Act::Ok])).await;
+    let config = format!(
+        "providers: {{up: {{profile: openai_compatible, base_url: '{}'}}}}\n\
+         endpoints:\n  - {{name: free, provider: up, model: free}}\n  - {{name: paid, provider: up, model: paid, price: {{request: 1}}}}\n\
+         agents: [{{name: m, endpoints: [free, paid]}}]\nresilience: {{retry: {{max_attempts: 1}}}}\nbudgets: {budgets}\n",
+        upstream.base_url()
+    );
+    (Server::start(&config).await, upstream)
+}
+
+/// M03: the budget is asked again for the endpoint that will bill.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paid_fallback_of_a_free_endpoint_is_held_before_it_is_asked() {
+    let ask = async |limit: &str| {
+        let budgets = format!("[{{account: tenant, limit_usd: '{limit}'}}]");
+        let (server, upstream) = free_then_paid(Act::status(503), &budgets).await;
+        let status = server.post("/v1/chat/completions", &question()).send().await.unwrap().status();
+        (status, upstream.stats().models.get("paid").copied().unwrap_or_default())
+    };
+    // The one that costs nothing may answer again: that is what the caller is told.
+    assert_eq!(ask("0.99").await, (StatusCode::SERVICE_UNAVAILABLE, 0));
+    assert_eq!(ask("1").await, (StatusCode::OK, 1));
+}
+
+/// M05: what a call held and did not use is there again for the next one, at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_held_and_not_used_refuses_nobody() {
+    let (server, upstream) = server(vec![calls(1)], "[{account: tenant, limit_usd: '0.0015'}]").await;
+    // At worst a call costs nearly the whole budget, and in truth 7 millionths of a dollar.
+    let mut question = question();
+    question["max_tokens"] = json!(1_000);
+    for _ in 0..20 {
+        let answer = server.post("/v1/chat/completions", &question).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+    }
+    assert_eq!((upstream.stats().requests, spent(&server, "money").await), (20, json!("0.00014")));
+}
