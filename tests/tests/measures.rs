@@ -138,3 +138,26 @@ async fn what_was_held_and_not_used_refuses_nobody() {
     }
     assert_eq!((upstream.stats().requests, spent(&server, "money").await), (20, json!("0.00014")));
 }
+
+/// What a provider answers in is what it charges by.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_charged_by_the_service_that_it_came_in() {
+    let body = json!({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "service_tier": "default",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "here"}}],
+        "usage": {"prompt_tokens": 1_000, "completion_tokens": 0, "total_tokens": 1_000}});
+    let act = Act::Raw { status: 200, content_type: "application/json".to_owned(), body: body.to_string() };
+    let upstream = Upstream::start(Script::any([act])).await;
+    let config = format!(
+        "providers: {{up: {{profile: openai_compatible, base_url: '{}'}}}}\n\
+         endpoints:\n  - name: m\n    provider: up\n    model: m\n    price: [{{price: {{input: 1}}}}, {{service: flex, price: {{input: 0.5}}}}]\n\
+         budgets: [{{account: tenant, limit_usd: 1}}]\n",
+        upstream.base_url()
+    );
+    let server = Server::start(&config).await;
+    let mut question = question();
+    question["service_tier"] = json!("flex");
+    let answer = server.post("/v1/chat/completions", &question).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{}", answer.text().await.unwrap());
+    drop(answer.bytes().await.unwrap());
+    assert_eq!(spent(&server, "money").await, json!("0.001"));
+}

@@ -5,6 +5,7 @@
 //! usage, a cut stream by its usage or an estimate, a request that was dropped before it was answered by an
 //! estimate of its input. A refusal or failure before any answer costs nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -18,7 +19,7 @@ use tower_service::Service;
 
 use crate::context;
 use crate::limits::Limits;
-use crate::price::{self, Prices};
+use crate::price::{self, Prices, Served};
 use crate::prints::Prints;
 use crate::tokens::{CountTokens, Tiktoken};
 use crate::tool_calls;
@@ -141,6 +142,9 @@ where
             let mut open = Open::new(Arc::clone(&shared), key, own, call.clone(), agent);
             match inner.call(call).await {
                 Ok(mut reply) => {
+                    if shared.prices.by_service() {
+                        reply = open.served.look(reply);
+                    }
                     reply.guard(Box::new(open));
                     match shared.limits.count(Measure::ToolCalls) {
                         true => tool_calls::within(reply, tool_calls),
@@ -229,6 +233,8 @@ struct Open {
     agent: Name,
     began: Timestamp,
     since: Instant,
+    /// The service that the answer says it came in, where prices depend on it.
+    served: Served,
     /// Whether it is written down, or need not be.
     closed: bool,
     /// Dropped after the attempt was charged.
@@ -250,7 +256,8 @@ impl Drop for Own {
 impl Open {
     fn new(shared: Arc<Shared>, key: Arc<str>, own: Option<Own>, call: Call, agent: Name) -> Self {
         let (began, since) = (shared.clock.now(), shared.clock.instant());
-        Open { shared, key, call, agent, began, since, closed: false, _own: own }
+        let served = Served::default();
+        Open { shared, key, call, agent, began, since, served, closed: false, _own: own }
     }
 
     fn estimate(&self, output: u64) -> Usage {
@@ -263,7 +270,9 @@ impl Open {
             return Money::ZERO;
         }
         let card = &self.shared.card;
-        let service = price::service(&self.call, &self.shared.prices);
+        let served = self.served.said();
+        let asked = || price::service(&self.call, &self.shared.prices);
+        let service = served.as_deref().map(Cow::Borrowed).or_else(asked);
         let cost = self.shared.prices.cost(&usage, self.began, service.as_deref()).unwrap_or_else(|error| {
             tracing::error!(endpoint = %card.name, %error, "a cost beyond all bounds is charged as the largest");
             Money::from_nanos(i64::MAX)

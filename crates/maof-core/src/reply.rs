@@ -123,6 +123,11 @@ impl Response {
         self.wire.as_ref().filter(|(d, _)| d.name() == dialect).map(|(_, content)| content)
     }
 
+    /// The body as it came from upstream; none where it did not.
+    pub fn content(&self) -> Option<&Content> {
+        self.wire.as_ref().map(|(_, content)| content)
+    }
+
     /// Bytes that it takes in memory, about: as it came, and as it was decoded.
     pub fn bytes(&self) -> u64 {
         let wire = self.wire.as_ref().map_or(0, |(_, content)| content.bytes.len() as u64);

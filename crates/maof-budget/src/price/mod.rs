@@ -32,7 +32,7 @@ pub use genai::{Converted, convert};
 pub use known::{Config, Unknown};
 pub use rate::{Day, Hours, PriceConfig, RateConfig};
 pub use schedule::Prices;
-pub(crate) use service::service;
+pub(crate) use service::{Served, service};
 pub use tariff::TariffConfig;
 
 #[cfg(test)]

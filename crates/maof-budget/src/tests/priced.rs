@@ -1,5 +1,6 @@
 //! Attempts that are charged by rates with conditions.
 
+use maof_core::Frame;
 use serde_json::json;
 
 use super::*;
@@ -26,12 +27,16 @@ impl Observe for Unpriced {
 
 /// What a call is charged that uses this, and what was held for it; and how often its price was told to be unknown.
 async fn charged(chat: ChatRequest, used: Usage, unknown: bool) -> (i64, i64, u32) {
+    charged_by(chat, whole(Some(used)), unknown).await
+}
+
+/// The same of a call that is answered so.
+async fn charged_by(chat: ChatRequest, answer: Answer, unknown: bool) -> (i64, i64, u32) {
     let (book, unpriced) = (book(i64::MAX), Arc::new(Unpriced::default()));
     let budget: BudgetConfig = serde_json::from_str(r#"{"account": "tenant", "limit_usd": 1}"#).unwrap();
     let limits = Arc::new(Limits::new(&[budget]).unwrap());
     let clock = Arc::new(Still(Instant::now()));
     let layer = Layer::new(card(), book.clone(), limits, clock, Arc::new(Same), unpriced.clone());
-    let answer = whole(Some(used));
     let service = layer.priced(rates(), unknown).layer(service_fn(move |_: Call| answer()));
     let mut asked = call("");
     asked.body = Body::from(chat);
@@ -59,6 +64,27 @@ async fn the_service_that_was_asked_for_is_held_and_charged() {
     let (cost, held, _) = charged(chat, Usage::default().with(Unit::Input, 100), false).await;
     assert_eq!(cost, 50_000_000);
     assert!(held < 100_000_000, "{held}");
+}
+
+/// What a provider answers in is what it charges by, whatever was asked for; a text that speaks of it says nothing.
+#[tokio::test]
+async fn the_service_that_answered_is_charged() {
+    let check = async |said: &'static str, expected: i64| {
+        let mut chat = ChatRequest { max_tokens: Some(0), ..ChatRequest::user("x") };
+        chat.rest.insert("service_tier".into(), json!("flex"));
+        let usage = Usage::default().with(Unit::Input, 100);
+        let answer: Answer = Arc::new(move || {
+            let frame = |text: &'static str| Some(Frame { dialect: "openai", bytes: text.into() });
+            let first = Event { frame: frame(r#"{"service_tier":"auto"}"#), deltas: vec![] };
+            let last = Event { frame: frame(said), deltas: vec![Delta::Usage(usage)] };
+            let events = futures::stream::iter([Ok(first), Ok(last)]);
+            Box::pin(async move { Ok(Reply::stream(Box::pin(events))) })
+        });
+        assert_eq!(charged_by(chat, answer, false).await.0, expected, "{said}");
+    };
+    check(r#"{"service_tier": "default"}"#, 100_000_000).await;
+    check(r#"{"service_tier": "flex"}"#, 50_000_000).await;
+    check(r#"{"content": "\"service_tier\": \"default\""}"#, 50_000_000).await;
 }
 
 /// M10: counted.
