@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use maof_benches::CpuTime;
 use maof_core::{Name, Random as _};
 use maof_router::learned::bandit::{Candidate, Linear, Thompson, linear, thompson};
-use maof_router::learned::{Answer, Model, Outcome, Policy, Scratch, Seeded, Training};
+use maof_router::learned::{Answer, Contexts, Model, Outcome, Policy, Scratch, Seeded, Training};
 
 /// What the programs that are shipped allocate with.
 #[global_allocator]
@@ -73,21 +73,21 @@ fn learned(c: &mut Criterion<CpuTime>) {
         b.iter(|| taught.observe(next.next().unwrap(), &arm, 1.0, &mut scratch).unwrap());
     });
     group.finish();
-    bandits(c, &two, &prompts);
+    bandits(c, &prompts);
 }
 
-fn bandits(c: &mut Criterion<CpuTime>, model: &Model, prompts: &[String]) {
+fn bandits(c: &mut Criterion<CpuTime>, prompts: &[String]) {
     let (arms, class, node) = ((0..9).map(name).collect::<Vec<_>>(), name(0), name(1));
     let candidates: Vec<Candidate<'_>> = arms.iter().map(|arm| Candidate { arm, penalty: 0.0 }).collect();
     let random = Seeded::new(4);
     let mut next = prompts.iter().cycle();
-    let mut scratch = Scratch::default();
+    let (contexts, mut scratch) = (Contexts::default(), Scratch::default());
     let mut thompson = Thompson::new(thompson::Config::default(), node.clone()).unwrap();
     let mut linear = Linear::new(linear::Config::default(), node).unwrap();
     for (at, prompt) in prompts.iter().enumerate() {
         let (arm, quality) = (&arms[at % 9], (at % 9) as f64 / 20.0 + (at % 2) as f64 / 2.0);
         thompson.observe(&class, arm, quality).unwrap();
-        linear.observe(&model.context(prompt, &mut scratch), arm, quality).unwrap();
+        linear.observe(&contexts.of(prompt, &mut scratch), arm, quality).unwrap();
     }
     let mut group = c.benchmark_group("bandit, nine arms");
     group.throughput(Throughput::Elements(1));
@@ -99,11 +99,11 @@ fn bandits(c: &mut Criterion<CpuTime>, model: &Model, prompts: &[String]) {
     });
     group.bench_function("linear, choose", |b| {
         b.iter(|| {
-            let context = model.context(next.next().unwrap(), &mut scratch);
+            let context = contexts.of(next.next().unwrap(), &mut scratch);
             black_box(linear.choose(&context, &candidates, &random).unwrap())
         });
     });
-    let context = model.context(&prompts[0], &mut scratch);
+    let context = contexts.of(&prompts[0], &mut scratch);
     group.bench_function("linear, feedback", |b| {
         b.iter(|| linear.observe(&context, &arms[0], 0.5).unwrap());
     });

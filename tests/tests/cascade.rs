@@ -150,3 +150,39 @@ async fn a_tasks_step_is_cascaded_like_any_call() {
     let shown: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(shown["agent_responses"][0]["agent"], "clerk", "{shown}");
 }
+
+/// A model's file: of its outcomes the cheap answers that announce themselves were wrong, the others right.
+fn trained(file: &std::path::Path) {
+    use maof_router::learned::{Outcome, Prices, Seeded, Training, arms_of};
+    let outcome = |n: u32| {
+        let wrong = n.is_multiple_of(3);
+        let answer = if wrong { "The answer is Paris." } else { "Paris." };
+        let line = json!({"prompt": format!("What is the capital of country {n}?"), "out": {"cheap": answer},
+            "y": {"cheap": if wrong { 0 } else { 1 }, "dear": 1}});
+        Outcome::parse(&line.to_string()).unwrap().unwrap()
+    };
+    let outcomes: Vec<Outcome> = (0..300).map(outcome).collect();
+    let prices = Prices::parse(r#"{"cheap": [1, 1], "dear": [100, 100]}"#, &arms_of(&outcomes)).unwrap();
+    let model = Training { prices, ..Training::default() }.train(&outcomes, &Seeded::new(1)).unwrap();
+    std::fs::write(file, model.to_bytes()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trained_model_decides_whose_answers_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cascade.maof");
+    trained(&file);
+    let model = format!("model: '{}', quality: 0.9", file.display());
+    for (rest, said, agent) in [
+        ("confidence: 0.25", "The answer is Paris.", "clerk"),
+        (&*model, "The answer is Paris.", "editor"),
+        (&*model, "Paris.", "clerk"),
+    ] {
+        let script =
+            Script::default().model("cheap", [says(said, false)]).model("dear", [says("Lyon.", false)]);
+        let upstream = Upstream::start(script).await;
+        let config = CONFIG.replace("URL", &upstream.base_url()).replace("hold_streams: HELD", rest);
+        let server = Server::start(&config).await;
+        assert_eq!(header(&ask(&server, false).await, "x-maof-agent"), agent, "{rest}: {said}");
+    }
+}

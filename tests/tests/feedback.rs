@@ -33,8 +33,13 @@ async fn score(server: &Server, decision: &str, score: f64) -> StatusCode {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn feedback_by_decision_id_moves_the_choice() {
-    for (right, wrong) in [("lexicon", "bayes"), ("bayes", "lexicon")] {
-        let server = pair("{strategy: thompson, thompson: {learn_from: feedback}}").await;
+    for (strategy, right, wrong) in [
+        ("thompson", "lexicon", "bayes"),
+        ("thompson", "bayes", "lexicon"),
+        ("linear_thompson", "lexicon", "bayes"),
+        ("linear_thompson", "bayes", "lexicon"),
+    ] {
+        let server = pair(&format!("{{strategy: {strategy}, {strategy}: {{learn_from: feedback}}}}")).await;
         for _ in 0..80 {
             let (decision, endpoint) = told(ask(&server)).await;
             let worth = f64::from(u8::from(endpoint == right));
@@ -54,8 +59,9 @@ async fn feedback_by_decision_id_moves_the_choice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_feedback_taught_outlives_the_server_and_so_do_decisions_that_wait_for_it() {
-    let routing = format!("{PAIR}routing: {{strategy: thompson, thompson: {{learn_from: feedback}}}}");
-    for right in ["lexicon", "bayes"] {
+    for (strategy, right) in [("thompson", "lexicon"), ("thompson", "bayes"), ("linear_thompson", "bayes")] {
+        let routing =
+            format!("{PAIR}routing: {{strategy: {strategy}, {strategy}: {{learn_from: feedback}}}}");
         let mut server = Server::start(&routing).await;
         let mut waiting = Vec::new();
         for _ in 0..60 {

@@ -7,8 +7,9 @@
 //! Not for streams whose beginning matters: one can be verified only when it is whole, so streams pass unless they are to be held
 //! ([`crate::Cascade::hold_streams`]). Not for answers that call tools.
 //!
-//! The verifiers are [`crate::learned::verify`]'s. A refusal, a cut end, a wrong equation, a broken schema and disagreement escalate by
-//! themselves; the others are weighed by hand ([`Model::check_untrained`]).
+//! The verifiers are [`crate::learned::verify`]'s. A [`Judge`] weighs them by hand or by a trained model.
+
+mod judge;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,9 +25,11 @@ use tower_service::Service;
 use crate::choose::asks_for;
 use crate::config::Cascade as Config;
 use crate::fallback::ready_and_call;
-use crate::learned::verify::{NAMES, verify};
-use crate::learned::{Answer, Model};
+use crate::learned::Answer;
 use crate::prompt;
+use judge::Verdict;
+
+pub use judge::Judge;
 
 /// Makes [`Cascaded`] services.
 #[derive(Clone)]
@@ -35,14 +38,14 @@ pub struct Layer {
 }
 
 struct Shared {
-    cascades: Vec<Config>,
+    cascades: Vec<(Config, Judge)>,
     observe: Arc<dyn Observe>,
 }
 
 impl Layer {
-    /// Cascades as configured; tells `observe` of each answer that was looked at.
-    pub fn new(cascades: &[Config], observe: Arc<dyn Observe>) -> Layer {
-        Layer { shared: Arc::new(Shared { cascades: cascades.to_vec(), observe }) }
+    /// Cascades as configured, each with who judges; tells `observe` of each answer that was looked at.
+    pub fn new(cascades: Vec<(Config, Judge)>, observe: Arc<dyn Observe>) -> Layer {
+        Layer { shared: Arc::new(Shared { cascades, observe }) }
     }
 }
 
@@ -75,14 +78,14 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let Some(at) = self.shared.cascades.iter().position(|cascade| fits(cascade, &call)) else {
+        let Some(at) = self.shared.cascades.iter().position(|(cascade, _)| fits(cascade, &call)) else {
             return Box::pin(self.inner.call(call));
         };
         // Readied anew for each that is asked: who is asked first is not who was readied for.
         let (service, shared) = (self.inner.clone(), Arc::clone(&self.shared));
         Box::pin(async move {
             match shared.cascades.get(at) {
-                Some(cascade) => shared.ask(service, cascade, call).await,
+                Some((cascade, judge)) => shared.ask(service, (cascade, judge), call).await,
                 None => ready_and_call(service, call).await,
             }
         })
@@ -106,7 +109,7 @@ fn fits(cascade: &Config, call: &Call) -> bool {
 }
 
 impl Shared {
-    async fn ask<S>(&self, service: S, cascade: &Config, call: Call) -> Result<Reply>
+    async fn ask<S>(&self, service: S, (cascade, judge): (&Config, &Judge), call: Call) -> Result<Reply>
     where
         S: Service<Call, Response = Reply, Error = Error> + Clone + Send,
         S::Future: Send,
@@ -124,7 +127,7 @@ impl Shared {
         };
         let spent = [first.as_ref().ok(), second.as_ref()].into_iter().flatten();
         let spent = spent.filter_map(|whole| whole.end.cost).reduce(Money::plus);
-        let kept = first.as_ref().is_ok_and(|first| self.is_kept(cascade, &call, first, second.as_ref()));
+        let kept = first.as_ref().is_ok_and(|first| stands(cascade, judge, &call, first, second.as_ref()));
         // Why it failed stands in the log of whoever failed; whom the call asked for may still answer.
         let (streamed, turn) = (call.stream, call.turn + 1);
         let escalated = match kept {
@@ -151,36 +154,25 @@ impl Shared {
             }
         }
     }
-
-    /// Whether the first answer is probably right.
-    fn is_kept(&self, cascade: &Config, call: &Call, first: &Whole, second: Option<&Whole>) -> bool {
-        let Ok(text) = first.response.text() else { return false };
-        let second = second.and_then(|second| second.response.text().ok());
-        let answer = Answer {
-            truncated: match &first.response.finish {
-                Some(Finish::Stop) => Some(false),
-                Some(Finish::Length | Finish::ContentFilter) => Some(true),
-                _ => None,
-            },
-            schema: first.head.schema.map(|schema| schema != Conformity::Invalid),
-            second: second.as_deref(),
-            ..Answer::new(&text)
-        };
-        let question = prompt::question(&call.body);
-        let fails = failed(&question, &answer);
-        let right = Model::check_untrained(&question, &answer);
-        let kept = fails.is_none() && right >= cascade.confidence;
-        tracing::debug!(first = %cascade.first, of = %cascade.of, right, fails, kept, "looked at a first answer");
-        kept
-    }
 }
 
-/// The first of the verifiers that outweigh every sign of being right, if one of them speaks against the answer.
-fn failed(question: &str, answer: &Answer<'_>) -> Option<&'static str> {
-    const OUTWEIGH: [&str; 5] = ["refusal", "truncated", "wrong_arithmetic", "schema", "agreement"];
-    let evidence = verify(question, answer);
-    let said = NAMES.into_iter().zip(evidence).filter(|(name, _)| OUTWEIGH.contains(name));
-    said.filter(|(_, says)| *says < 0.0).map(|(name, _)| name).next()
+/// Whether the first answer stands.
+fn stands(cascade: &Config, judge: &Judge, call: &Call, first: &Whole, second: Option<&Whole>) -> bool {
+    let Ok(text) = first.response.text() else { return false };
+    let second = second.and_then(|second| second.response.text().ok());
+    let answer = Answer {
+        truncated: match &first.response.finish {
+            Some(Finish::Stop) => Some(false),
+            Some(Finish::Length | Finish::ContentFilter) => Some(true),
+            _ => None,
+        },
+        schema: first.head.schema.map(|schema| schema != Conformity::Invalid),
+        second: second.as_deref(),
+        ..Answer::new(&text)
+    };
+    let Verdict { stands, right, fails } = judge.judge(&prompt::question(&call.body), &answer);
+    tracing::debug!(first = %cascade.first, of = %cascade.of, right, fails, kept = stands, "looked at a first answer");
+    stands
 }
 
 /// A whole answer whose attempts have ended.

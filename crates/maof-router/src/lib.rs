@@ -60,8 +60,8 @@ mod router;
 pub mod shadow;
 
 pub use config::{
-    Arm, Cascade, Config, Filter, Learned, Named, Rank, Shadow, Spread, Stages, Sticky, Strategy, TagRule,
-    Teacher, Thompson, Tier,
+    Arm, Cascade, Config, Filter, Learned, LinearThompson, Named, Rank, Shadow, Spread, Stages, Sticky,
+    Strategy, TagRule, Teacher, Thompson, Tier,
 };
 pub use fallback::Fallback;
 pub use prompt::difficulty;

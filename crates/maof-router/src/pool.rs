@@ -1,6 +1,6 @@
 //! Everybody who answers a target, worked out before the first call: a decision only reads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -85,6 +85,23 @@ pub(crate) struct Snapshot {
     pub(crate) capabilities: HashMap<Name, Arc<Pool>>,
     /// For every other type of task.
     pub(crate) default: Option<Arc<Pool>>,
+}
+
+impl Snapshot {
+    /// Each agent's endpoint, as a bandit draws it, with what it is recorded as: the name of the endpoint, an alias of it, or that of
+    /// the agent, whichever is `known` first.
+    pub(crate) fn arms(&self, known: impl Fn(&Name) -> bool) -> BTreeMap<Name, Name> {
+        let pools = self.agents.values().chain(self.endpoints.values());
+        let all = pools.flat_map(|pool| pool.candidates.iter().zip(&pool.seats));
+        let arms = all.filter_map(|(candidate, seat)| {
+            let aliases = self.registry.aliases().iter();
+            let aliases =
+                aliases.filter(|(_, endpoint)| **endpoint == candidate.endpoint).map(|(alias, _)| alias);
+            let mut names = std::iter::once(&candidate.endpoint).chain(aliases).chain([&candidate.agent]);
+            Some((seat.drawn_as.clone(), names.find(|name| known(name))?.clone()))
+        });
+        arms.collect()
+    }
 }
 
 /// Makes pools.

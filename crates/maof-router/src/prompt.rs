@@ -128,30 +128,51 @@ struct Seen {
     digits: u32,
 }
 
+/// Of each byte, which of three counts of 16 bits it adds to, or whether it is a letter: so that a byte is counted without a
+/// branch, since what comes next in a text cannot be foreseen.
+const COUNTS: [u64; 256] = {
+    let mut counts = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        counts[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'`' => 1,
+            b'?' => 1 << 16,
+            b'0'..=b'9' => 1 << 32,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    counts
+};
+const LETTER: u64 = 1 << 63;
+// No count runs over into the next one.
+const _: () = assert!(READ_BYTES <= u16::MAX as usize);
+
 impl Seen {
     fn read(question: &str) -> Seen {
         let mut seen = Seen::default();
         let bytes = question.as_bytes();
-        let mut at = 0;
-        while let Some(byte) = bytes.get(at) {
-            let begin = at;
-            at += 1;
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' => {
-                    while bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
-                        at += 1;
-                    }
+        let (mut counts, mut begin, mut inside) = (0, 0, false);
+        for (at, byte) in bytes.iter().enumerate() {
+            let one = COUNTS[usize::from(*byte)];
+            counts += one & !LETTER;
+            let letter = one == LETTER;
+            if letter != inside {
+                if inside {
                     seen.word(&bytes[begin..at]);
                 }
-                b'`' => seen.backticks += 1,
-                b'?' => seen.questions += 1,
-                b'0'..=b'9' => seen.digits += 1,
-                _ => {}
+                (begin, inside) = (at, letter);
             }
         }
-        seen
+        if inside {
+            seen.word(&bytes[begin..]);
+        }
+        let count = |shift: u32| u32::from((counts >> shift) as u16);
+        Seen { backticks: count(0), questions: count(16), digits: count(32), ..seen }
     }
 
+    #[inline]
     fn word(&mut self, word: &[u8]) {
         let first =
             word.first().map_or(0, |first| usize::from(first.to_ascii_lowercase().saturating_sub(b'a')));
@@ -203,6 +224,23 @@ mod tests {
         assert!((0.5..0.6).contains(&difficulty(&body)));
         assert!(question(&body).len() <= READ_BYTES);
         assert!(tokens(&body) > 3e6 && text_tokens(&body) == tokens(&body));
+    }
+
+    #[test]
+    fn marks_digits_and_words_that_ask_for_thinking_are_counted_wherever_they_stand() {
+        for (text, thinking, backticks, questions, digits) in [
+            ("", 0, 0, 0, 0),
+            ("why", 1, 0, 0, 0),
+            ("Why?WHY? why", 1, 0, 2, 0),
+            ("```rust\nprove(12, 3)```", 1, 6, 0, 3),
+            ("a reasonable plan2 explainé", 2, 0, 0, 1),
+            ("?é?12é", 0, 0, 2, 2),
+        ] {
+            let Seen { thinking: words, backticks: b, questions: q, digits: d } = Seen::read(text);
+            assert_eq!((words.count_ones(), b, q, d), (thinking, backticks, questions, digits), "{text}");
+        }
+        let most = "`".repeat(READ_BYTES);
+        assert_eq!(Seen::read(&most).backticks, READ_BYTES as u32);
     }
 
     #[test]

@@ -11,11 +11,10 @@ use maof_core::{
 };
 
 use crate::choose::{Draft, Drawing, Equal, Forks, Plan, Sieve, Way, field, rank, sift, spread};
-use crate::config::{Config, Rank, Spread, Teacher};
-use crate::learned::bandit::{Feedback, thompson};
+use crate::config::{Config, Rank, Spread};
 use crate::learned::{Model, Seen};
-use crate::learner::{Bandit, Heads, Memo, Memory, Who};
-use crate::pool::{Pool, Pooling, Seat, Snapshot, drawn_as};
+use crate::learner::{Bandit, Heads, Linear, Memo, Memory, Who};
+use crate::pool::{Pool, Pooling, Seat, Snapshot};
 use crate::prompt;
 use crate::pulse::Pulse;
 use crate::registry::Registry;
@@ -43,6 +42,7 @@ pub struct Router {
     forks: Forks,
     snapshot: Snapshot,
     bandit: Option<Arc<Bandit>>,
+    linear: Option<Arc<Linear>>,
     heads: Option<Arc<Heads>>,
     memory: Option<Arc<Memory>>,
     ports: Ports,
@@ -64,7 +64,7 @@ impl Router {
 
     /// The router that follows this one, over other agents and endpoints and perhaps by other rules. What is known of endpoints
     /// that `stay` is kept and shared with this one, as is all that was learned; those that come warm up. This one goes on
-    /// for the calls that it routed. What learns already learns on as it was configured (`thompson`, `learned`).
+    /// for the calls that it routed. What learns already learns on as it was configured (`thompson`, `linear_thompson`, `learned`).
     ///
     /// # Errors
     /// As [`Router::new`].
@@ -81,8 +81,12 @@ impl Router {
             (name.clone(), known.unwrap_or_else(|| Arc::new(Pulse::fresh(now))))
         };
         let pulses = registry.all_offers().keys().map(pulse).collect();
-        let learners =
-            Learners { bandit: self.bandit.clone(), heads: self.heads.clone(), memory: self.memory.clone() };
+        let learners = Learners {
+            bandit: self.bandit.clone(),
+            linear: self.linear.clone(),
+            heads: self.heads.clone(),
+            memory: self.memory.clone(),
+        };
         Router::over(registry, config, model, pulses, learners, (self.ports.clone(), self.began))
     }
 
@@ -107,13 +111,18 @@ impl Router {
         if learned {
             check_model(&registry, model.as_ref())?;
         }
-        let bandit = match learners.bandit.filter(|_| config.spreads_by(Spread::Thompson)) {
-            None if config.spreads_by(Spread::Thompson) => {
-                Some(Arc::new(Bandit::new(&config.thompson, ports.node.clone())?))
-            }
-            before => before,
+        let node = || ports.node.clone();
+        let bandit = match (learners.bandit, config.spreads_by(Spread::Thompson)) {
+            (before, true) if before.is_some() => before,
+            (_, true) => Some(Arc::new(Bandit::new(&config.thompson, node())?)),
+            (_, false) => None,
         };
-        let learns = bandit.is_some() || heads.is_some();
+        let linear = match (learners.linear, config.spreads_by(Spread::LinearThompson)) {
+            (before, true) if before.is_some() => before,
+            (_, true) => Some(Arc::new(Linear::new(&config.linear_thompson, node())?)),
+            (_, false) => None,
+        };
+        let learns = bandit.is_some() || linear.is_some() || heads.is_some();
         let memory = learns.then(|| learners.memory.unwrap_or_else(|| Arc::new(Memory::new())));
         let (stages, model) = (&plan.stages, model.as_ref());
         let pooling = Pooling { registry: &registry, config, stages, model, pulses: &pulses };
@@ -122,6 +131,7 @@ impl Router {
             memory,
             heads,
             bandit,
+            linear,
             config: config.clone(),
             plan,
             thrifty: Plan::thrifty(&config.strategy),
@@ -160,36 +170,6 @@ impl Router {
     /// `not_found` naming `endpoint`.
     pub fn in_flight(&self, endpoint: &Name) -> Result<u32> {
         Ok(self.pulse(endpoint)?.in_flight())
-    }
-
-    /// What Thompson sampling learned here and elsewhere, to be stored or sent; none under another spread.
-    pub fn learned_state(&self) -> Option<thompson::State> {
-        self.bandit.as_ref().map(|bandit| bandit.state())
-    }
-
-    /// What an agent's answers at an endpoint were worth, as far as Thompson sampling learned it here and elsewhere: the sum
-    /// of scores, and how many they are, older ones counting for less. None under another spread.
-    pub fn worth(&self) -> Option<impl Fn(&Name, &Name) -> Option<(f64, f64)> + use<>> {
-        let worth = self.learned_state()?.worth();
-        Some(move |agent: &Name, endpoint: &Name| worth.get(&drawn_as(agent, endpoint)).copied())
-    }
-
-    /// Takes over what another node learned, or this one before it was started again. The order of merging, and how
-    /// often, changes nothing.
-    ///
-    /// # Errors
-    /// `invalid_request` naming `state`, of another version or damaged, or `strategy` where it learns nothing of the kind;
-    /// then everything stays as it is.
-    pub fn merge_state(&self, state: &thompson::State) -> Result<()> {
-        match &self.bandit {
-            Some(bandit) => bandit.merge(state),
-            None => Err(learns_nothing(self.config.strategy.as_str())),
-        }
-    }
-
-    /// The model as it is now, with what feedback taught it; none without the rank `learned`.
-    pub fn learned_model(&self) -> Option<Model> {
-        self.heads.as_ref().map(|heads| heads.model())
     }
 
     fn pulse(&self, endpoint: &Name) -> Result<Arc<Pulse>> {
@@ -314,6 +294,7 @@ impl Router {
 #[derive(Default)]
 struct Learners {
     bandit: Option<Arc<Bandit>>,
+    linear: Option<Arc<Linear>>,
     heads: Option<Arc<Heads>>,
     memory: Option<Arc<Memory>>,
 }
@@ -342,7 +323,10 @@ impl Route for Router {
         let mut draft = sift(&pool, call, &self.sieve(plan, Some(now)))?;
         let seen = self.rank(plan, &mut draft, call, now);
         let (config, random) = (&self.config, &*self.ports.random);
-        let drawing = Drawing { config, call, random, now, bandit: self.bandit.as_deref() };
+        let linear = self.linear.as_deref().filter(|_| plan.stages.spread == Spread::LinearThompson);
+        let context = linear.map(|linear| linear.look(&prompt::question(&call.body)));
+        let linear = linear.zip(context.as_deref());
+        let drawing = Drawing { config, call, random, now, bandit: self.bandit.as_deref(), linear };
         let propensity = spread(&mut draft, plan.stages.rank.len(), plan.stages.spread, &drawing);
         let (order, scores, left_out) = draft.finish();
         let id = DecisionId::from_uuid(self.ports.ids.next());
@@ -350,7 +334,7 @@ impl Route for Router {
             let place = order.first().copied().unwrap_or_default();
             let (tenant, pool) = (call.principal.tenant.clone(), Arc::clone(&pool));
             let (at, who) = (self.ports.clock.now(), Who::Here(pool, place));
-            memory.remember(id, Memo { tenant, at, who, seen, settled: false });
+            memory.remember(id, Memo { tenant, at, who, seen, context, settled: false });
         }
         let why = Why {
             strategy: plan.name,
@@ -386,39 +370,11 @@ impl Route for Router {
                 None => {}
             }
         }
-        let Some(memory) = &self.memory else { return };
-        let ended = memory.ended(decision, candidate, good == Some(true));
-        if let (Some(bandit), Some((pool, place)), Some(good), Teacher::Ends) =
-            (&self.bandit, ended, good, self.config.thompson.learn_from)
-        {
-            teach(bandit, &pool, place, f64::from(u8::from(good))).unwrap_or_else(|error| {
-                tracing::warn!(error.message = error.message(), "what an end taught was lost");
-            });
-        }
+        self.hear_of_end(decision, candidate, good);
     }
 
     fn feedback(&self, tenant: &Name, decision: DecisionId, score: f64) -> Result<()> {
-        if !(0.0..=1.0).contains(&score) {
-            return Err(Error::invalid_request("`score` must be 0 to 1").param("score"));
-        }
-        let Some(memory) = &self.memory else { return Err(learns_nothing(self.config.strategy.as_str())) };
-        let (who, seen) = match memory.settle(tenant, decision, self.ports.clock.now()) {
-            Feedback::First(taught) => taught,
-            Feedback::Again => return Ok(()),
-            Feedback::Unknown => {
-                let why = format!("no decision {decision} is known; the last ones are remembered, for a day");
-                return Err(Error::not_found(why).param("decision"));
-            }
-        };
-        if let (Some(bandit), Some((class, arm))) = (&self.bandit, who.arm()) {
-            bandit.learn(&class, &arm, score)?;
-        }
-        if let (Some(heads), Some(seen)) = (&self.heads, &seen)
-            && let Some(arm) = who.model_arm(|one| self.seated(one)).and_then(|arm| heads.arm(arm))
-        {
-            heads.learn(seen, &arm, score as f32)?;
-        }
-        Ok(())
+        self.take_feedback(tenant, decision, score)
     }
 }
 
@@ -437,17 +393,6 @@ impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Router").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-fn teach(bandit: &Bandit, pool: &Pool, place: u16, quality: f64) -> Result<()> {
-    pool.seat(place).map_or(Ok(()), |seat| bandit.learn(&pool.class, &seat.drawn_as, quality))
-}
-
-fn learns_nothing(strategy: &str) -> Error {
-    let why = format!(
-        "the strategy `{strategy}` learns nothing from this; set `routing.strategy` to `thompson` or `learned`"
-    );
-    Error::invalid_request(why).param("strategy")
 }
 
 /// Whoever the configuration names exists.
@@ -494,5 +439,6 @@ fn unknown(target: &Target) -> Error {
 }
 
 mod kept;
+mod taught;
 #[cfg(test)]
 mod tests;

@@ -157,6 +157,7 @@ impl Live {
             ids: Arc::clone(&ground.ids),
             observe: Arc::clone(&fan) as Arc<dyn Observe>,
             routing: config.routing.clone(),
+            cascades: cascades(&config, &route.registry())?,
             tracker: ground.tracker.clone(),
         };
         Ok(Live {
@@ -366,13 +367,39 @@ fn router(
             maof_router::Router::new(registry, &config.routing, model, ports)
         }
     };
-    router.map_err(|e| match e.field() {
+    let begin = |router: maof_router::Router| match config.read_outcomes()? {
+        Some(outcomes) => router.warm(&outcomes).map(|()| router).map_err(|e| inside(e, "routing")),
+        None => Ok(router),
+    };
+    router.map_err(|e| inside(e, "routing")).and_then(begin)
+}
+
+/// The cascades, each with who judges first answers.
+fn cascades(
+    config: &Config,
+    registry: &maof_router::Registry,
+) -> Result<Vec<(maof_router::Cascade, maof_router::cascade::Judge)>> {
+    use maof_router::cascade::Judge;
+    let cascades = config.routing.cascade.iter().zip(config.read_cascade_models()?).enumerate();
+    let judged = cascades.map(|(at, (cascade, model))| {
+        let judge = match model {
+            None => Ok(Judge::by_hand(cascade)),
+            Some(model) => Judge::trained(cascade, model, registry),
+        };
+        let judge = judge.map_err(|e| inside(e, &format!("routing.cascade[{at}]")))?;
+        Ok((cascade.clone(), judge))
+    });
+    judged.collect()
+}
+
+fn inside(error: Error, section: &str) -> Error {
+    match error.field() {
         Some(field) => {
-            let field = format!("routing.{field}");
-            e.param(field)
+            let field = format!("{section}.{field}");
+            error.param(field)
         }
-        None => e,
-    })
+        None => error,
+    }
 }
 
 /// The configured agents, and one for every endpoint that was added.

@@ -167,6 +167,9 @@ impl Maof {
         if before.route.learned_state().is_some() {
             keep!(routing.thompson);
         }
+        if before.route.linear_state().is_some() {
+            keep!(routing.linear_thompson);
+        }
         (config, differ.into_iter().map(|key: String| key.replace(' ', "")).collect())
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) observe: Arc<dyn Observe>,
     /// Who is asked first, and who is asked too.
     pub(crate) routing: maof_router::Config,
+    /// Its cascades, each with who judges first answers.
+    pub(crate) cascades: Vec<(maof_router::Cascade, maof_router::cascade::Judge)>,
     /// All that runs beside its callers.
     pub(crate) tracker: tokio_util::task::TaskTracker,
 }
@@ -122,7 +124,7 @@ fn shed(parts: &Parts, door: load_shed::Door) -> load_shed::Layer<Call> {
 }
 
 fn cascades(parts: &Parts) -> Option<maof_router::cascade::Layer> {
-    let cascades = &parts.routing.cascade;
+    let cascades = parts.cascades.clone();
     (!cascades.is_empty()).then(|| maof_router::cascade::Layer::new(cascades, Arc::clone(&parts.observe)))
 }
 

@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use maof_core::{Name, Random as _};
 use maof_router::learned::bandit::{Candidate, Linear, Thompson, linear, thompson};
-use maof_router::learned::{Model, Prices, Scratch, Seeded, Training, arms_of};
+use maof_router::learned::{Arm, Contexts, Prices, Scratch, Seeded, arms_of};
 
 use super::{Row, folder, goal, mean, outcomes, read};
 
@@ -104,8 +104,9 @@ fn dropped(rows: &[Row], arms: &[Name], means: &[f64], seed: u64) -> Result<f64>
 fn linear(train: &[Row], judge: &[Row], arms: &[Name], seed: u64) -> Result<f64> {
     let random = Seeded::new(seed);
     let prices = Prices::parse(&std::fs::read_to_string(folder().join("prices.json"))?, arms)?;
-    let model: Model = Training { prices, ..Training::default() }.train(&outcomes(train), &Seeded::new(1))?;
-    let penalties: Vec<f64> = model.arms().iter().map(|arm| arm.cost(400)).collect();
+    let cost =
+        |name: &Name| Arm { name: name.clone(), tariff: prices.of(name), output_tokens: 256.0 }.cost(400);
+    let penalties: Vec<f64> = arms.iter().map(cost).collect();
     let dearest = penalties.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let candidates: Vec<Candidate<'_>> = arms
         .iter()
@@ -114,9 +115,9 @@ fn linear(train: &[Row], judge: &[Row], arms: &[Name], seed: u64) -> Result<f64>
         .collect();
     let utility = |row: &Row, one: &Candidate<'_>| quality(row, one.arm) - one.penalty;
     let mut bandit = Linear::new(linear::Config::default(), Name::new("node")?)?;
-    let mut scratch = Scratch::default();
+    let (contexts, mut scratch) = (Contexts::default(), Scratch::default());
     for row in train {
-        let context = model.context(&row.outcome.prompt, &mut scratch);
+        let context = contexts.of(&row.outcome.prompt, &mut scratch);
         for arm in arms {
             bandit.observe(&context, arm, quality(row, arm))?;
         }
@@ -126,7 +127,7 @@ fn linear(train: &[Row], judge: &[Row], arms: &[Name], seed: u64) -> Result<f64>
     let mut gained = 0.0;
     for _ in 0..REQUESTS {
         let row = drawn(judge, &random).context("no rows")?;
-        let context = model.context(&row.outcome.prompt, &mut scratch);
+        let context = contexts.of(&row.outcome.prompt, &mut scratch);
         let choice = bandit.choose(&context, &candidates, &random)?.context("no arms")?;
         let one = candidates.get(choice.arm).context("no such arm")?;
         gained += utility(row, one);

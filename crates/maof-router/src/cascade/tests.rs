@@ -1,6 +1,7 @@
 //! The layer alone, in front of agents that answer by their names.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use maof_core::{Body, CallId, ChatAnswer, ChatRequest, Grant, Principal, Silent, ToolSpec};
@@ -8,6 +9,8 @@ use tower::{ServiceExt as _, util::BoxCloneSyncService};
 use tower_layer::Layer as _;
 
 use super::*;
+use crate::learned::{Model, Outcome as Recorded, Prices, Seeded, Training, arms_of};
+use crate::registry::{Agent, Registry};
 
 type Agents = Cascaded<BoxCloneSyncService<Call, Reply, Error>>;
 type Asked = Arc<Mutex<Vec<Call>>>;
@@ -48,8 +51,46 @@ fn agents(config: &str, clerk: &'static str, other: &'static str) -> (Agents, As
             Ok(reply)
         }
     });
-    let layer = Layer::new(&[serde_json::from_str(config).unwrap()], Arc::new(Silent));
+    let layer = Layer::new(vec![judged(config)], Arc::new(Silent));
     (layer.layer(BoxCloneSyncService::new(service)), asked)
+}
+
+fn judged(config: &str) -> (Config, Judge) {
+    let config: Config = serde_json::from_str(config).unwrap();
+    let registry = registry(&["clerk"]);
+    let judge = match config.model {
+        None => Judge::by_hand(&config),
+        Some(_) => Judge::trained(&config, model(true), &registry).unwrap(),
+    };
+    (config, judge)
+}
+
+fn registry(endpoints: &[&str]) -> Registry {
+    let names: Vec<Name> = endpoints.iter().map(|name| name.parse().unwrap()).collect();
+    let offers: HashMap<Name, Vec<Operation>> =
+        names.iter().map(|name| (name.clone(), vec![Operation::Chat])).collect();
+    let clerk = Agent { endpoints: names, ..Agent::new("clerk".parse().unwrap()) };
+    Registry::new(vec![clerk], offers, HashMap::new()).unwrap()
+}
+
+/// The clerk is right where it says that it is done, and wrong where it says how much, though that looks better; the editor is right
+/// always.
+fn model(with_answers: bool) -> Model {
+    let outcome = |n: u32| {
+        let right = !n.is_multiple_of(3);
+        let answer = if right { "Done as you wished.".to_owned() } else { format!("It is {n} apples.") };
+        let answers = with_answers.then(|| ("clerk".parse().unwrap(), answer));
+        Recorded {
+            prompt: format!("How many apples are {n}?"),
+            quality: [("clerk", f32::from(u8::from(right))), ("editor", 1.0)]
+                .map(|(name, quality)| (name.parse().unwrap(), quality))
+                .into(),
+            answers: answers.into_iter().collect(),
+        }
+    };
+    let outcomes: Vec<Recorded> = (0..300).map(outcome).collect();
+    let prices = Prices::parse(r#"{"clerk": [1, 1], "editor": [10, 10]}"#, &arms_of(&outcomes)).unwrap();
+    Training { prices, ..Training::default() }.train(&outcomes, &Seeded::new(1)).unwrap()
 }
 
 fn question(text: &str) -> Call {
@@ -139,4 +180,46 @@ async fn a_stream_is_held_until_it_is_verified_where_that_is_wished() {
     assert!(reply.is_stream());
     let (response, end) = reply.collect().await.unwrap();
     assert_eq!((response.text().unwrap().as_str(), end.cost), ("Paris.", Some(Money::from_nanos(EACH))));
+}
+
+#[tokio::test]
+async fn a_trained_model_tells_which_answers_stand() {
+    const ASKED: &str = "How many apples are 77?";
+    let trained = |rest: &str| format!(r#"{{"of":"editor","first":"clerk","model":"m"{rest}}}"#);
+    for (rest, said, by_hand, kept) in [
+        // By hand who names the question's numbers is believed; of these outcomes, it was always wrong.
+        (r#","cost_weight":0.3"#, "It is 77 apples.", true, false),
+        (r#","cost_weight":0.3"#, "Done as you wished.", false, true),
+        (r#","quality":0.95"#, "It is 77 apples.", true, false),
+        (r#","quality":0.95"#, "Done as you wished.", false, true),
+        // Not worth it, whatever it adds.
+        (r#","cost_weight":100"#, "It is 77 apples.", true, true),
+        // What the provider cut never stands.
+        (r#","cost_weight":100"#, "Done as you wished.|", false, false),
+    ] {
+        for (config, kept) in [(PLAIN.to_owned(), by_hand), (trained(rest), kept)] {
+            let (agents, _) = agents(&config, said, "");
+            let (text, _) = answered(&agents, question(ASKED)).await;
+            assert_eq!(text != "by the editor", kept, "{config}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_model_without_answers_or_of_another_cheap_arm_is_refused() {
+    let config: Config = serde_json::from_str(r#"{"of":"editor","first":"clerk","model":"m"}"#).unwrap();
+    let refused = |config: &Config, model, registry: &Registry| {
+        let error = Judge::trained(config, model, registry).unwrap_err();
+        assert_eq!(error.field(), Some("model"));
+        error.message().to_owned()
+    };
+    assert!(refused(&config, model(false), &registry(&["clerk"])).contains("`out`"));
+    let other = Config { first: "other".parse().unwrap(), ..config.clone() };
+    assert!(refused(&other, model(true), &registry(&["other"])).contains("`clerk`"));
+    // The arm may be an endpoint of the agent that is asked first.
+    let scribe = Agent { endpoints: vec!["clerk".parse().unwrap()], ..Agent::new("scribe".parse().unwrap()) };
+    let offers = HashMap::from([("clerk".parse().unwrap(), vec![Operation::Chat])]);
+    let registry = Registry::new(vec![scribe], offers, HashMap::new()).unwrap();
+    let by_endpoint = Config { first: "scribe".parse().unwrap(), ..config };
+    assert!(Judge::trained(&by_endpoint, model(true), &registry).is_ok());
 }

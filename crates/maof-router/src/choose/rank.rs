@@ -1,6 +1,6 @@
 //! What comes first, and who is equal.
 
-use super::draft::{Draft, group, place};
+use super::draft::Draft;
 use crate::pool::Seat;
 
 /// Which scores are equal, and which come first.
@@ -16,14 +16,7 @@ pub(crate) enum Equal {
 
 /// Orders those who were equal so far by what `score` says of them; who has no score comes last.
 pub(crate) fn rank(draft: &mut Draft<'_>, stage: usize, equal: Equal, score: impl Fn(&Seat) -> f32) {
-    let pool = draft.pool;
-    for i in 0..draft.rows.len() {
-        let row = draft.rows[i];
-        let Some(seat) = pool.seat(place(row)) else { continue };
-        let score = score(seat);
-        draft.score(place(row), stage, score);
-        draft.rows[i] = group(row) << 48 | u64::from(equal.key(score)) << 16 | u64::from(place(row));
-    }
+    draft.score_all(stage, score, |score| equal.key(score));
     draft.regroup();
 }
 

@@ -6,8 +6,9 @@ use maof_core::{Call, Random};
 
 use super::draft::{Draft, group, place};
 use crate::config::{Config, Spread, Sticky};
-use crate::learned::{hash, uniform};
-use crate::learner::Bandit;
+use crate::learned::bandit::Drawn;
+use crate::learned::{Context, hash, uniform};
+use crate::learner::{Bandit, Linear};
 use crate::pool::{Pool, Seat};
 
 /// What is drawn with.
@@ -17,6 +18,8 @@ pub(crate) struct Drawing<'a> {
     pub(crate) random: &'a dyn Random,
     pub(crate) now: u64,
     pub(crate) bandit: Option<&'a Bandit>,
+    /// With what it sees of the prompt.
+    pub(crate) linear: Option<(&'a Linear, &'a Context)>,
 }
 
 /// Spreads every group, and tells how probable it was that the first would be the first, where that is known.
@@ -65,7 +68,14 @@ impl<'p> Group<'_, 'p, '_> {
                 self.sticky();
                 (0, Some(1.0))
             }
-            Spread::Thompson => self.thompson(),
+            Spread::Thompson => self.drawn(|group, seats, tokens| {
+                let Drawing { bandit, random, .. } = group.with;
+                bandit.as_ref()?.draw(&group.draft.pool.class, seats, tokens, *random)
+            }),
+            Spread::LinearThompson => self.drawn(|group, seats, tokens| {
+                let Drawing { linear, random, .. } = group.with;
+                linear.and_then(|(linear, context)| linear.draw(context, seats, tokens, *random))
+            }),
         };
         self.members.rotate_left(at.min(members));
         chance
@@ -174,11 +184,11 @@ impl<'p> Group<'_, 'p, '_> {
         self.members.sort_unstable();
     }
 
-    fn thompson(&mut self) -> (usize, Option<f64>) {
-        let Some(bandit) = self.with.bandit else { return (0, Some(1.0)) };
+    /// Whom a bandit draws.
+    fn drawn(&mut self, draw: impl Fn(&Self, &[&Seat], f32) -> Option<Drawn>) -> (usize, Option<f64>) {
         let seats: Vec<&Seat> = (0..self.members.len()).filter_map(|at| self.seat(at)).collect();
         let tokens = crate::prompt::tokens(&self.with.call.body);
-        match bandit.draw(&self.draft.pool.class, &seats, tokens, self.with.random) {
+        match draw(self, &seats, tokens) {
             None => (0, Some(1.0)),
             Some(drawn) => {
                 self.note(drawn.arm, drawn.propensity as f32);

@@ -1,5 +1,7 @@
 //! Cascades: a cheap agent is asked first.
 
+use std::path::PathBuf;
+
 use maof_core::{Error, Name, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,20 +24,32 @@ pub struct Cascade {
     pub second: Option<Name>,
     /// How probably right an answer must be, 0 to 1, by its signs: words of doubt, a final answer that is announced, equations that are
     /// right, numbers of the question. Default 0.25: words of doubt send on an answer that has nothing for it. A refusal, a cut end,
-    /// a wrong equation, a broken schema and disagreement always do.
-    #[serde(default = "a_quarter")]
-    pub confidence: f32,
+    /// a wrong equation, a broken schema and disagreement always do. Not beside `model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+    /// A file of `maof route train`, relative to the configuration, that weighs the signs as its outcomes bore them out: whose cheap
+    /// model is `first`, and trained with the cheap model's answers. A broken schema, disagreement and an end that the provider cut
+    /// always send an answer on. Say `quality` or `cost_weight` too. Default: none, by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// With `model`: the part of the strong model's quality to keep, with as few calls of it as held-out outcomes tell: 0.95 is
+    /// 95 %. Above 0, at most 1.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f32>,
+    /// With `model`, in place of `quality`: how much quality (0 to 1) a mean call of the strong model must add to be worth its cost; 0
+    /// asks it wherever it is more probably right. At most 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_weight: Option<f32>,
     /// Whether streams are cascaded too: then nothing is seen of one until the first answer is whole. Default false: they go to
     /// whom they ask for.
     #[serde(default)]
     pub hold_streams: bool,
 }
 
-const fn a_quarter() -> f32 {
-    0.25
-}
-
 impl Cascade {
+    /// The least confidence, where nothing else is said.
+    pub(crate) const CONFIDENCE: f32 = 0.25;
+
     pub(super) fn validate(&self, at: &str) -> Result<()> {
         let wrong =
             |why: &'static str, field: &str| Err(Error::invalid_request(why).param(format!("{at}.{field}")));
@@ -45,9 +59,29 @@ impl Cascade {
         if self.second.as_ref() == Some(&self.first) {
             return wrong("agrees with itself; name another agent than `first`", "second");
         }
-        if !(0.0..=1.0).contains(&self.confidence) {
+        let outside =
+            |value: Option<f32>, most: f32| value.is_some_and(|value| !(0.0..=most).contains(&value));
+        if outside(self.confidence, 1.0) {
             return wrong("must be 0 to 1", "confidence");
         }
-        Ok(())
+        if outside(self.quality, 1.5) || self.quality == Some(0.0) {
+            return wrong("must be above 0 and at most 1.5", "quality");
+        }
+        if outside(self.cost_weight, 100.0) {
+            return wrong("must be 0 to 100", "cost_weight");
+        }
+        match (&self.model, self.confidence, self.quality, self.cost_weight) {
+            (Some(_), Some(_), ..) => {
+                wrong("a model goes by `quality` or `cost_weight`; say one of them instead", "confidence")
+            }
+            (_, _, Some(_), Some(_)) => wrong("say `quality` or `cost_weight`, not both", "quality"),
+            (Some(_), None, None, None) => wrong(
+                "says nothing of how much to keep; say `quality`, such as 0.95, or `cost_weight`",
+                "model",
+            ),
+            (None, _, Some(_), _) => wrong("needs `model`, a file of `maof route train`", "quality"),
+            (None, _, _, Some(_)) => wrong("needs `model`, a file of `maof route train`", "cost_weight"),
+            _ => Ok(()),
+        }
     }
 }

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cascade::Cascade;
-pub use rules::{Learned, Sticky, TagRule, Teacher, Thompson, Tier};
+pub use rules::{Learned, LinearThompson, Sticky, TagRule, Teacher, Thompson, Tier};
 pub(crate) use split::CONTROL;
 pub use split::{Arm, Shadow};
 pub use strategy::{Filter, Named, Rank, Spread, Stages, Strategy};
@@ -73,6 +73,8 @@ pub struct Config {
     pub learned: Learned,
     /// How the spread `thompson` learns.
     pub thompson: Thompson,
+    /// How the spread `linear_thompson` learns.
+    pub linear_thompson: LinearThompson,
 }
 
 impl Default for Config {
@@ -94,6 +96,7 @@ impl Default for Config {
             near_limit_quality: None,
             learned: Learned::default(),
             thompson: Thompson::default(),
+            linear_thompson: LinearThompson::default(),
         }
     }
 }
@@ -192,7 +195,8 @@ impl Config {
             }
         };
         self.learned.validate().map_err(inside("learned"))?;
-        self.thompson.validate().map_err(inside("thompson"))
+        self.thompson.validate().map_err(inside("thompson"))?;
+        self.linear_thompson.validate().map_err(inside("linear_thompson"))
     }
 
     /// Checks the shares against agents and their endpoints: whoever is named exists, and somebody has a share.

@@ -6,7 +6,7 @@ use maof_core::{Error, Name, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::learned::bandit::thompson;
+use crate::learned::bandit::{linear, thompson};
 
 /// What stays with one endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -111,6 +111,47 @@ pub enum Teacher {
     Ends,
     /// Feedback alone.
     Feedback,
+}
+
+/// How the spread `linear_thompson` learns: as `thompson`, but what an answer is worth is taken to be linear in 78 numbers of
+/// the prompt (its words, folded, and plain numbers such as its length). Nothing is forgotten.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearThompson {
+    /// What teaches it. Default `ends`.
+    pub learn_from: Teacher,
+    /// How much of quality (0 to 1) the cost of the dearest of those who may answer outweighs; the others' less, by their
+    /// cost. Default 0: cost does not matter. At most 10.
+    pub cost_weight: f64,
+    /// Recorded outcomes to begin with, as `maof route train` reads them (JSON lines, not gzipped), relative to the configuration. Their
+    /// models are endpoints, aliases or agents. Default: none. At most 100,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<PathBuf>,
+    /// How strongly an arm without feedback is taken to be of no quality. Default 1; above 0, at most 1000.
+    pub ridge: f64,
+    /// How much is explored: the standard deviation of one feedback. Default 0.1; 0 (never) to 10.
+    pub noise: f64,
+}
+
+impl Default for LinearThompson {
+    fn default() -> Self {
+        let linear::Config { ridge, noise, .. } = linear::Config::default();
+        LinearThompson { learn_from: Teacher::default(), cost_weight: 0.0, outcomes: None, ridge, noise }
+    }
+}
+
+impl LinearThompson {
+    /// The shape of the belief.
+    pub(crate) fn belief(&self) -> linear::Config {
+        linear::Config { ridge: self.ridge, noise: self.noise, ..linear::Config::default() }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if !(0.0..=10.0).contains(&self.cost_weight) {
+            return Err(Error::invalid_request("must be 0 to 10").param("cost_weight"));
+        }
+        self.belief().validate()
+    }
 }
 
 impl Default for Thompson {

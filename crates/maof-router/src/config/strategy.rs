@@ -56,6 +56,8 @@ pub enum Named {
     Learned,
     /// Whom Thompson sampling draws, learning from how answers end and from feedback.
     Thompson,
+    /// The same, by what is known of the prompt itself rather than by the class of the task.
+    LinearThompson,
 }
 
 /// Filter, rank, spread: some are left out, those who stay are ordered, and among equals one is drawn.
@@ -123,6 +125,8 @@ pub enum Spread {
     Sticky,
     /// As often as it is believed to be the best, by discounted Thompson sampling for each class of tasks.
     Thompson,
+    /// As often as it is believed to be the best for this prompt, by linear Thompson sampling.
+    LinearThompson,
 }
 
 impl Default for Strategy {
@@ -159,6 +163,7 @@ impl Strategy {
             Named::Sticky => (&[], &[], Spread::Sticky),
             Named::Learned => (&[], &[Rank::Learned], Spread::None),
             Named::Thompson => (&[], &[], Spread::Thompson),
+            Named::LinearThompson => (&[], &[], Spread::LinearThompson),
         };
         Stages { filter: filter.to_vec(), rank: rank.to_vec(), spread }
     }
@@ -180,6 +185,7 @@ impl Named {
             Self::Sticky => "sticky",
             Self::Learned => "learned",
             Self::Thompson => "thompson",
+            Self::LinearThompson => "linear_thompson",
         }
     }
 }
@@ -210,6 +216,7 @@ impl Spread {
             Self::Latency => "latency",
             Self::Sticky => "sticky",
             Self::Thompson => "thompson",
+            Self::LinearThompson => "linear_thompson",
         }
     }
 }

@@ -23,6 +23,9 @@ fn a_wrong_setting_is_refused_by_name() {
     check(r#"{"learned":{"quality":0}}"#, Err("learned.quality"));
     check(r#"{"learned":{"cost_weight":-1}}"#, Err("learned.cost_weight"));
     check(r#"{"thompson":{"cost_weight":-1}}"#, Err("thompson.cost_weight"));
+    check(r#"{"linear_thompson":{"cost_weight":11}}"#, Err("linear_thompson.cost_weight"));
+    check(r#"{"linear_thompson":{"ridge":0}}"#, Err("linear_thompson.ridge"));
+    check(r#"{"linear_thompson":{"noise":-1}}"#, Err("linear_thompson.noise"));
     check(r#"{"thompson":{"belief":{"discount":0.5}}}"#, Err("thompson.belief.discount"));
 }
 
@@ -95,6 +98,7 @@ fn every_name_stands_for_stages_and_is_written_as_it_is_read() {
         "sticky",
         "learned",
         "thompson",
+        "linear_thompson",
     ] {
         let strategy: Strategy = serde_json::from_value(name.into()).unwrap();
         assert_eq!(strategy.as_str(), name);
@@ -121,4 +125,25 @@ fn every_named_agent_is_told_with_its_field() {
     ];
     assert_eq!(named, expect);
     assert_eq!(config.task_types().map(Name::as_str).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn a_cascade_goes_by_hand_or_by_a_model_that_says_what_to_keep() {
+    let cascade = |rest: &str| format!(r#"{{"cascade":[{{"of":"x","first":"y"{rest}}}]}}"#);
+    for (rest, expect) in [
+        ("", Ok(())),
+        (r#","confidence":0.5"#, Ok(())),
+        (r#","confidence":1.5"#, Err("cascade[0].confidence")),
+        (r#","model":"m","quality":0.95"#, Ok(())),
+        (r#","model":"m","cost_weight":0"#, Ok(())),
+        (r#","model":"m""#, Err("cascade[0].model")),
+        (r#","model":"m","quality":0.95,"confidence":0.5"#, Err("cascade[0].confidence")),
+        (r#","model":"m","quality":0.95,"cost_weight":1"#, Err("cascade[0].quality")),
+        (r#","model":"m","quality":0"#, Err("cascade[0].quality")),
+        (r#","model":"m","cost_weight":101"#, Err("cascade[0].cost_weight")),
+        (r#","quality":0.95"#, Err("cascade[0].quality")),
+        (r#","cost_weight":1"#, Err("cascade[0].cost_weight")),
+    ] {
+        check(&cascade(rest), expect);
+    }
 }

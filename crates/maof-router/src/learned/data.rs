@@ -2,29 +2,36 @@
 
 use maof_core::{Error, Name, Random, Result};
 
+use super::blend::{Shares, blend};
 use super::config::Config;
 use super::features::{Encoder, Features};
+use super::forest::Forest;
 use super::heads::{Heads, Pace};
 use super::model::MAX_ARMS;
-use super::neighbours::{Neighbours, Room, blend};
+use super::neighbours::{Neighbours, Room};
 use super::outcome::Outcome;
 use super::seeded::shuffle;
 use super::train::{MIN_OUTCOMES, arms_of};
 
-/// Tenths that the neighbours' share may have: never all, since feedback teaches the heads alone.
-const SHARES: std::ops::RangeInclusive<u8> = 0..=8;
+/// The most tenths that neighbours and forest may have together: never all, since feedback teaches the heads alone.
+const MOST: u8 = 8;
 
-/// What heads and neighbours that never saw an outcome said of its prompt.
+/// What heads, neighbours and a forest that never saw an outcome said of its prompt.
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) fold: u32,
     pub(super) quality: Vec<f32>,
     near: Vec<f32>,
+    forest: Vec<f32>,
 }
 
 impl Held {
-    fn blended(&self, share: f32) -> impl Iterator<Item = f32> {
-        self.quality.iter().zip(&self.near).map(move |(head, near)| blend(*head, *near, share))
+    fn blended(&self, shares: Shares) -> impl Iterator<Item = f32> {
+        let others = self.near.iter().zip(&self.forest);
+        self.quality
+            .iter()
+            .zip(others)
+            .map(move |(head, (near, forest))| blend(*head, *near, *forest, shares))
     }
 }
 
@@ -33,6 +40,7 @@ pub(super) struct Fitted {
     pub(super) encoder: Encoder,
     pub(super) heads: Heads,
     pub(super) neighbours: Neighbours,
+    pub(super) forest: Forest,
 }
 
 /// Outcomes, read.
@@ -119,12 +127,13 @@ impl<'a> Data<'a> {
             }
         }
         let neighbours = Neighbours::fit(&encoder, &encoded, self.names.len(), random);
-        Fitted { encoder, heads, neighbours }
+        let forest = Forest::fit(&encoded, self.names.len(), random);
+        Fitted { encoder, heads, neighbours, forest }
     }
 
-    /// What is said of each row by what was learned without the fold it is in; and the share of it that is the
-    /// neighbours'.
-    pub(super) fn held_out(&self, config: &Config, random: &dyn Random) -> (Vec<Held>, f32) {
+    /// What is said of each row by what was learned without the fold it is in; and the shares of it that are the
+    /// neighbours' and the forest's.
+    pub(super) fn held_out(&self, config: &Config, random: &dyn Random) -> (Vec<Held>, Shares) {
         let mut order: Vec<usize> = (0..self.outcomes.len()).collect();
         shuffle(&mut order, random);
         let mut held: Vec<Held> = (0..self.outcomes.len()).map(|_| Held::default()).collect();
@@ -143,22 +152,23 @@ impl<'a> Data<'a> {
                 fitted.encoder.encode(&mut features);
                 fitted.heads.appraise(&features, &mut held.quality);
                 fitted.neighbours.appraise(&fitted.encoder, &features, &mut room, &mut held.near);
+                fitted.forest.appraise(&features, self.names.len(), &mut held.forest);
             }
         }
-        let share = self.share(&held);
+        let shares = self.shares(&held);
         for held in &mut held {
-            held.quality = held.blended(share).collect();
+            held.quality = held.blended(shares).collect();
         }
-        (held, share)
+        (held, shares)
     }
 
-    /// The share of the neighbours at which held-out outcomes are met best: not each arm's, but how the arms differ,
-    /// since nothing else decides.
-    fn share(&self, held: &[Held]) -> f32 {
-        let missed = |share: f32| -> f64 {
+    /// The shares of neighbours and forest at which held-out outcomes are met best: not each arm's, but how the arms
+    /// differ, since nothing else decides.
+    fn shares(&self, held: &[Held]) -> Shares {
+        let missed = |shares: Shares| -> f64 {
             let rows = held.iter().zip(&self.quality);
             let missed = rows.map(|(held, seen)| {
-                let errors = held.blended(share).zip(seen).filter_map(|(said, seen)| Some(said - (*seen)?));
+                let errors = held.blended(shares).zip(seen).filter_map(|(said, seen)| Some(said - (*seen)?));
                 let (count, sum, squares) = errors.fold((0.0, 0.0, 0.0), |(count, sum, squares), error| {
                     (count + 1.0, sum + error, squares + error * error)
                 });
@@ -166,9 +176,10 @@ impl<'a> Data<'a> {
             });
             missed.sum()
         };
-        let tried = SHARES.map(|tenths| f32::from(tenths) / 10.0);
-        let missed = tried.map(|share| (share, missed(share)));
-        missed.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0.0, |(share, _)| share)
+        let tenths = |near, forest| Shares { near: f32::from(near) / 10.0, forest: f32::from(forest) / 10.0 };
+        let tried = (0..=MOST).flat_map(|near| (0..=MOST - near).map(move |forest| tenths(near, forest)));
+        let missed = tried.map(|shares| (shares, missed(shares)));
+        missed.min_by(|a, b| a.1.total_cmp(&b.1)).map_or_else(Shares::default, |(shares, _)| shares)
     }
 }
 

@@ -294,6 +294,11 @@ impl Encoder {
         Encoder { idf: vec![1.0; BUCKETS], mean: [0.0; SCALARS], deviation: [1.0; SCALARS] }
     }
 
+    /// Weighs words alike, and plain numbers by what they are in general.
+    pub(super) fn general(mean: [f32; SCALARS], deviation: [f32; SCALARS]) -> Encoder {
+        Encoder { mean, deviation, ..Encoder::blank() }
+    }
+
     /// Learns from prompts that were read but not encoded.
     pub(super) fn fit(prompts: &[&Features]) -> Encoder {
         let mut seen = vec![0_u32; BUCKETS];

@@ -13,6 +13,9 @@
 //! | neighbours: their share, count of prompts, 0 where there are none | 4 + 2 |
 //! | of each eight prompts side by side: forms, plain numbers; of each arm, the quality of each prompt (-1 where unknown) | 12 + 52 + 4 an arm, each |
 //! | count of words, then each one's bucket, count of prompts, each prompt and what the word counts there | 4 + each 6 + 6 a prompt |
+//! | forest: its share, count of trees, 0 where there is none, then where each begins | 4 + 2 + 4 each |
+//! | count of questions, then each one's kind, what it asks of, and where to go on at no and at yes | 4 + each 1 + 4 + 4 + 4 |
+//! | count of leaves, then of each, each arm's quality | 4 + each 4 an arm |
 //! | FNV-1a of everything before | 8 |
 //!
 //! It grows with the words and prompts that were seen, up to [`MAX_BYTES`].
@@ -22,6 +25,7 @@ use maof_core::{Error, Name, Result, Tariff, Unit};
 use super::calibration::{Calibration, STEPS, Step, Tradeoff};
 use super::cascade::{Cascade, WEIGHTS};
 use super::features::{BUCKETS, Encoder, FORMS, SCALARS};
+use super::forest::{Forest, MAX_LEAVES, Next, Node, Question, TREES};
 use super::hash::hashed;
 use super::heads::{DENSE, Heads};
 use super::model::{Arm, MAX_ARMS, Model};
@@ -29,11 +33,16 @@ use super::neighbours::{Block, MAX_PROMPTS, MAX_WORDS, Neighbours, SIDE};
 
 const MAGIC: &[u8; 8] = b"MAOFROUT";
 /// The version of the format, and of what the buckets and plain numbers mean.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// The most bytes that a model's file has.
 pub const MAX_BYTES: usize = BUCKETS * (8 + 8 * MAX_ARMS)
     + MAX_PROMPTS * (4 * (FORMS + SCALARS + MAX_ARMS) + MAX_WORDS * 12)
+    + MAX_LEAVES * (13 + 4 * MAX_ARMS)
     + 64 * 1024;
+/// The most that neighbours and forest may count beside the heads.
+const MOST_BESIDE: f32 = 0.9;
+/// Tells leaves from questions.
+const LEAF: u32 = 1 << 31;
 /// The most tradeoffs that a file may hold.
 const MAX_TRADEOFFS: usize = 1024;
 
@@ -67,6 +76,7 @@ impl Model {
         }
         self.write_weights(&mut out);
         self.write_neighbours(&mut out);
+        self.write_forest(&mut out);
         let sum = hashed(&out.0);
         out.0.extend(sum.to_le_bytes());
         out.0
@@ -120,6 +130,32 @@ impl Model {
         }
     }
 
+    fn write_forest(&self, out: &mut Writer) {
+        let Some(forest) = &self.forest else {
+            out.f32(0.0);
+            return out.u16(0);
+        };
+        out.f32(forest.share);
+        out.u16(forest.roots.len() as u16);
+        forest.roots.iter().for_each(|root| out.next(*root));
+        out.u32(forest.nodes.len() as u32);
+        for node in &forest.nodes {
+            match node.question {
+                Question::Above(at, than) => {
+                    out.0.push(at);
+                    out.f32(than);
+                }
+                Question::Form(at, form) => {
+                    out.0.push(SCALARS as u8 + at);
+                    out.u32(form);
+                }
+            }
+            node.next.iter().for_each(|next| out.next(*next));
+        }
+        out.u32((forest.leaves.len() / self.arms.len().max(1)) as u32);
+        forest.leaves.iter().for_each(|quality| out.f32(*quality));
+    }
+
     /// Reads a model's file.
     ///
     /// # Errors
@@ -170,8 +206,12 @@ impl Model {
         let calibration =
             Calibration { by_prompt: from.steps()?, by_answer: from.steps()?, tradeoffs: from.tradeoffs()? };
         let (encoder, heads) = from.weights(count)?;
-        let (neighbours, cascade) = (from.neighbours(count)?, Cascade(cascade));
-        Ok(Model { arms, strong, cheap, encoder, heads, neighbours, cascade, calibration, cost_unit })
+        let (neighbours, forest, cascade) = (from.neighbours(count)?, from.forest(count)?, Cascade(cascade));
+        let near = neighbours.as_ref().map_or(0.0, |neighbours| neighbours.share);
+        if near + forest.as_ref().map_or(0.0, |forest| forest.share) > MOST_BESIDE {
+            return Err(wrong("the model file leaves its heads no share"));
+        }
+        Ok(Model { arms, strong, cheap, encoder, heads, neighbours, forest, cascade, calibration, cost_unit })
     }
 }
 
@@ -188,6 +228,14 @@ impl Writer {
 
     fn f32(&mut self, value: f32) {
         self.0.extend(value.to_le_bytes());
+    }
+
+    /// A place; the highest bit tells leaves from questions.
+    fn next(&mut self, next: Next) {
+        self.u32(match next {
+            Next::Node(at) => at,
+            Next::Leaf(at) => at | LEAF,
+        });
     }
 }
 
@@ -297,7 +345,49 @@ impl Reader<'_> {
                 words.push((bucket, self.below(prompts)? as u16, self.finite()?));
             }
         }
-        Ok(Some(Neighbours::new(share.clamp(0.0, 0.9), blocks, quality, &words)))
+        Ok(Some(Neighbours::new(share.max(0.0), blocks, quality, &words)))
+    }
+
+    fn forest(&mut self, arms: usize) -> Result<Option<Forest>> {
+        let (share, trees) = (self.finite()?, self.below(TREES + 1)?);
+        if trees == 0 {
+            return Ok(None);
+        }
+        let roots = (0..trees).map(|_| self.next()).collect::<Result<Vec<_>>>()?;
+        let nodes = (0..self.at_most(MAX_LEAVES)?).map(|_| self.node()).collect::<Result<Vec<_>>>()?;
+        let leaves = self.at_most(MAX_LEAVES)?;
+        // Every question leads to a later one or to an end, so that every way through a tree has an end.
+        let leads = |next: &Next, after: usize| match next {
+            Next::Node(at) => (after..nodes.len()).contains(&(*at as usize)),
+            Next::Leaf(at) => (*at as usize) < leaves,
+        };
+        let sound = roots.iter().all(|root| leads(root, 0))
+            && nodes.iter().enumerate().all(|(at, node)| node.next.iter().all(|next| leads(next, at + 1)));
+        if !sound {
+            return Err(wrong("the trees of the model file lead nowhere"));
+        }
+        let leaves = (0..leaves * arms).map(|_| self.finite()).collect::<Result<_>>()?;
+        Ok(Some(Forest { share: share.max(0.0), roots, nodes, leaves }))
+    }
+
+    fn node(&mut self) -> Result<Node> {
+        let [kind] = self.take()?;
+        let question = match kind.checked_sub(SCALARS as u8) {
+            None => Question::Above(kind, self.finite()?),
+            Some(at) if usize::from(at) < FORMS => Question::Form(at, self.u32()?),
+            Some(_) => return Err(wrong("the model file asks of what no prompt has")),
+        };
+        Ok(Node { question, next: [self.next()?, self.next()?] })
+    }
+
+    fn next(&mut self) -> Result<Next> {
+        let at = self.u32()?;
+        Ok(if at & LEAF == 0 { Next::Node(at) } else { Next::Leaf(at & !LEAF) })
+    }
+
+    fn at_most(&mut self, limit: usize) -> Result<usize> {
+        let value = self.u32()? as usize;
+        if value <= limit { Ok(value) } else { Err(wrong("the model file has a count beyond its limit")) }
     }
 
     fn row(&mut self, heads: &mut Heads, arms: usize, row: usize) -> Result<()> {

@@ -41,13 +41,16 @@
 
 mod arithmetic;
 pub mod bandit;
+mod blend;
 mod calibration;
 mod cascade;
 mod config;
+mod context;
 mod data;
 pub mod evaluate;
 mod features;
 mod file;
+mod forest;
 mod hash;
 mod heads;
 mod model;
@@ -63,6 +66,7 @@ mod tests;
 
 pub use calibration::{Calibration, Step, Tradeoff};
 pub use config::Config;
+pub use context::{Context, Contexts};
 pub use file::MAX_BYTES;
 pub(crate) use hash::hashed as hash;
 pub use model::{Arm, Checked, MAX_ARMS, Model, Policy, Prospect, Scratch, Seen};

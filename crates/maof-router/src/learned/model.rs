@@ -2,12 +2,13 @@
 
 use maof_core::{Error, Name, Result, Tariff, Unit};
 
-use super::bandit::linear::MAX_DIMENSION;
+use super::blend::{Shares, blend};
 use super::calibration::Calibration;
 use super::cascade::Cascade;
 use super::features::{Encoder, Features};
-use super::heads::{DENSE, Heads, Pace};
-use super::neighbours::{Neighbours, Room, blend};
+use super::forest::Forest;
+use super::heads::{Heads, Pace};
+use super::neighbours::{Neighbours, Room};
 use super::verify::{self, Answer, verify};
 
 /// The most arms a model may have.
@@ -88,6 +89,7 @@ pub struct Scratch {
     pub(super) features: Features,
     pub(super) quality: Vec<f32>,
     near: Vec<f32>,
+    forest: Vec<f32>,
     room: Room,
 }
 
@@ -126,6 +128,8 @@ pub struct Model {
     pub(super) heads: Heads,
     /// None where they tell nothing beside the heads.
     pub(super) neighbours: Option<Neighbours>,
+    /// As well.
+    pub(super) forest: Option<Forest>,
     pub(super) cascade: Cascade,
     pub(super) calibration: Calibration,
     /// What a mean call of the strong arm costs, in nano-dollars.
@@ -151,8 +155,8 @@ impl Model {
         let cost_unit = arms.get(strong).map_or(0.0, |arm| arm.cost(400));
         let (encoder, cascade, calibration) =
             (Encoder::blank(), Cascade::untrained(), Calibration::default());
-        let neighbours = None;
-        Ok(Model { arms, strong, cheap, encoder, heads, neighbours, cascade, calibration, cost_unit })
+        let (neighbours, forest) = (None, None);
+        Ok(Model { arms, strong, cheap, encoder, heads, neighbours, forest, cascade, calibration, cost_unit })
     }
 
     /// The arms, in the order of the model.
@@ -200,27 +204,6 @@ impl Model {
             quality: *quality,
             cost: self.relative_cost(arm, chars),
         })
-    }
-
-    /// What [`super::bandit::Linear`] sees of a prompt, [`super::bandit::linear::MAX_DIMENSION`] numbers: words and
-    /// pairs folded into 64, then the plain numbers, then a one.
-    pub fn context(&self, prompt: &str, scratch: &mut Scratch) -> [f64; MAX_DIMENSION] {
-        const FOLDED: u32 = (MAX_DIMENSION - DENSE) as u32;
-        scratch.features.read(prompt);
-        self.encoder.encode(&mut scratch.features);
-        let mut context = [0.0; MAX_DIMENSION];
-        for (bucket, value) in &scratch.features.grams {
-            // The next bit is the sign, so that those who share a place cancel out rather than add up.
-            let sign = if (bucket / FOLDED).is_multiple_of(2) { 1.0 } else { -1.0 };
-            if let Some(sum) = context.get_mut((bucket % FOLDED) as usize) {
-                *sum += sign * f64::from(*value);
-            }
-        }
-        let dense = scratch.features.scalars.iter().copied().chain([1.0]);
-        for (place, value) in context.iter_mut().skip(FOLDED as usize).zip(dense) {
-            *place = f64::from(value);
-        }
-        context
     }
 
     /// The arm to ask among those that `allowed` lets through; none when it lets none through.
@@ -310,9 +293,8 @@ impl Model {
         for (arm, expected) in scratch.quality.iter_mut().enumerate() {
             *expected = if arm == at { *expected - quality } else { f32::NAN };
         }
-        // As long as it takes to move both together as one step moves a head alone.
-        let heads = self.neighbours.as_ref().map_or(1.0, |neighbours| 1.0 - neighbours.share);
-        let pace = Pace { rate: ONLINE.rate / heads, ..ONLINE };
+        // As long as it takes to move all together as one step moves a head alone.
+        let pace = Pace { rate: ONLINE.rate / self.shares().heads(), ..ONLINE };
         self.heads.step(features, &scratch.quality, pace);
         Ok(())
     }
@@ -325,15 +307,31 @@ impl Model {
         scratch.features = features;
     }
 
-    /// What each arm's answer is worth by its head and by the prompt's neighbours.
+    /// What each arm's answer is worth by its head, by the prompt's neighbours and by the forest.
     fn appraise(&self, features: &Features, scratch: &mut Scratch) {
-        let Scratch { quality, near, room, .. } = scratch;
+        let Scratch { quality, near, forest, room, .. } = scratch;
         self.heads.appraise(features, quality);
+        let arms = self.arms.len();
+        for unknown in [&mut *near, &mut *forest] {
+            unknown.clear();
+            unknown.resize(arms, f32::NAN);
+        }
         if let Some(neighbours) = &self.neighbours {
             neighbours.appraise(&self.encoder, features, room, near);
-            for (head, near) in quality.iter_mut().zip(near) {
-                *head = blend(*head, *near, neighbours.share);
-            }
+        }
+        if let Some(trees) = &self.forest {
+            trees.appraise(features, arms, forest);
+        }
+        let shares = self.shares();
+        for (head, (near, forest)) in quality.iter_mut().zip(near.iter().zip(forest.iter())) {
+            *head = blend(*head, *near, *forest, shares);
+        }
+    }
+
+    fn shares(&self) -> Shares {
+        Shares {
+            near: self.neighbours.as_ref().map_or(0.0, |neighbours| neighbours.share),
+            forest: self.forest.as_ref().map_or(0.0, |forest| forest.share),
         }
     }
 

@@ -8,7 +8,6 @@
 use maof_core::Random;
 
 use super::features::{BUCKETS, Encoder, FORM_VALUE, FORMS, Features, SCALARS};
-use super::heads::{log_odds, logistic};
 use super::seeded::shuffle;
 
 /// The most prompts that are kept: with more of them a decision would take too long.
@@ -19,8 +18,6 @@ pub(super) const MAX_WORDS: usize = 256;
 /// How many of the nearest are averaged, and how fast their weight falls with distance: e-fold each quarter.
 const NEAREST: usize = 60;
 const FALL: f32 = 4.0;
-/// What came of a few neighbours is never taken to be certain.
-const CERTAIN: f32 = 0.02;
 /// How many prompts are compared at once: as many as keep a processor's vectors full.
 pub(super) const SIDE: usize = 8;
 /// Stands for a quality that is not known.
@@ -217,15 +214,6 @@ fn length(values: impl Iterator<Item = f32>) -> f32 {
     values.map(|value| value * value).sum::<f32>().sqrt().max(1e-6)
 }
 
-/// What an arm's head and its neighbours say together: the mean of their log odds, `share` of it the neighbours'.
-pub(super) fn blend(head: f32, near: f32, share: f32) -> f32 {
-    if near.is_nan() || share <= 0.0 {
-        return head;
-    }
-    let near = log_odds(near.clamp(CERTAIN, 1.0 - CERTAIN));
-    logistic(log_odds(head) + share * (near - log_odds(head)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::seeded::Seeded;
@@ -286,15 +274,5 @@ mod tests {
         let others = (0..20).map(|n| (format!("other {n}"), vec![Some(0.0); 2]));
         let kept = kept(&others.chain([(long, vec![Some(1.0); 2])]).collect::<Vec<_>>());
         assert_eq!(kept.1.postings.iter().filter(|(prompt, _)| *prompt == 20).count(), MAX_WORDS);
-    }
-
-    #[test]
-    fn a_blend_lies_between_and_needs_both() {
-        assert_eq!(blend(0.3, 0.9, 0.0), 0.3);
-        assert_eq!(blend(0.3, f32::NAN, 0.5), 0.3);
-        let half = blend(0.3, 0.9, 0.5);
-        assert!(0.3 < half && half < 0.9);
-        assert!((blend(0.3, 0.9, 1.0) - 0.9).abs() < 1e-5);
-        assert!(blend(0.5, 0.0, 1.0) > 0.0);
     }
 }

@@ -235,3 +235,27 @@ fn outcomes_that_teach_nothing_are_refused_by_field() {
     let config = Config { epochs: 0, ..Config::default() };
     refuse(Training { config, ..Training::default() }, &outcomes(50), "epochs");
 }
+
+#[test]
+fn trees_that_lead_nowhere_are_refused() {
+    use super::forest::{Forest, Next, Node, Question};
+    let with = |nodes: Vec<Node>| {
+        let forest = Forest { share: 0.1, roots: vec![Next::Node(0)], nodes, leaves: vec![0.5; 4] };
+        let model = Model { forest: Some(forest), neighbours: None, ..trained() };
+        Model::from_bytes(&model.to_bytes()).map(|read| assert_eq!(read, model))
+    };
+    let node = |at, next| Node { question: Question::Above(at, 0.5), next };
+    let (first, second) = (Next::Leaf(0), Next::Leaf(1));
+    with(vec![node(0, [first, Next::Node(1)]), node(12, [second, first])]).unwrap();
+    for (nodes, why) in [
+        (vec![node(0, [first, Next::Node(0)])], "nowhere"),
+        (vec![node(0, [first, Next::Node(9)])], "nowhere"),
+        (vec![node(0, [first, Next::Leaf(2)])], "nowhere"),
+        (vec![], "nowhere"),
+        (vec![node(99, [first, second])], "asks of what no prompt has"),
+    ] {
+        let error = with(nodes).unwrap_err();
+        assert_eq!(error.field(), Some("model"));
+        assert!(error.message().contains(why), "{error:?}");
+    }
+}

@@ -56,16 +56,27 @@ impl Training {
         let (strong, cheap) = self.roles(&arms, &means)?;
         let all: Vec<usize> = (0..outcomes.len()).collect();
         let fitted = data.fit(&all, &self.config, random);
-        let (held, share) = data.held_out(&self.config, random);
+        let (held, shares) = data.held_out(&self.config, random);
         // Where they tell nothing they are not kept.
-        let neighbours = fitted.neighbours.with_share(share);
+        let neighbours = fitted.neighbours.with_share(shares.near);
+        let forest = fitted.forest.with_share(shares.forest);
         let (encoder, heads) = (fitted.encoder, fitted.heads);
         let chars = data.prompts.iter().map(|prompt| f64::from(prompt.chars)).sum::<f64>();
         let mean_chars = (chars / outcomes.len().max(1) as f64) as u32;
         let cost_unit = arms.get(strong).map_or(0.0, |arm| arm.cost(mean_chars));
         let (cascade, calibration) = (Cascade::untrained(), Calibration::default());
-        let mut model =
-            Model { arms, strong, cheap, encoder, heads, neighbours, cascade, calibration, cost_unit };
+        let mut model = Model {
+            arms,
+            strong,
+            cheap,
+            encoder,
+            heads,
+            neighbours,
+            forest,
+            cascade,
+            calibration,
+            cost_unit,
+        };
         let gain = |held: &Held| Some(held.quality.get(strong)? - held.quality.get(cheap)?);
         model.calibration.by_prompt = steps(&data.cases(&model, |row| gain(held.get(row)?)));
         model.calibration.tradeoffs = data.tradeoffs(&model, &held);

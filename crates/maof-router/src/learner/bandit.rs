@@ -36,11 +36,7 @@ impl Bandit {
         tokens: f32,
         random: &dyn Random,
     ) -> Option<Drawn> {
-        let cost = |seat: &Seat| f64::from(seat.cost(tokens));
-        let dearest = seats.iter().map(|seat| cost(seat)).fold(0.0, f64::max);
-        let penalty = |seat| if dearest > 0.0 { self.config.cost_weight * cost(seat) / dearest } else { 0.0 };
-        let candidates: Vec<Candidate<'_>> =
-            seats.iter().map(|seat| Candidate { arm: &seat.drawn_as, penalty: penalty(seat) }).collect();
+        let candidates = candidates(seats, tokens, self.config.cost_weight);
         let sampler = self.sampler.read().unwrap_or_else(PoisonError::into_inner);
         sampler.thompson.choose(class, &candidates, random)
     }
@@ -80,4 +76,12 @@ impl Bandit {
     fn write(&self) -> RwLockWriteGuard<'_, Sampler> {
         self.sampler.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Those who may be drawn for a prompt of so many tokens: what they cost is taken off their quality, of the dearest this much.
+pub(super) fn candidates<'a>(seats: &[&'a Seat], tokens: f32, cost_weight: f64) -> Vec<Candidate<'a>> {
+    let cost = |seat: &Seat| f64::from(seat.cost(tokens));
+    let dearest = seats.iter().map(|seat| cost(seat)).fold(0.0, f64::max);
+    let penalty = |seat: &Seat| if dearest > 0.0 { cost_weight * cost(seat) / dearest } else { 0.0 };
+    seats.iter().map(|seat| Candidate { arm: &seat.drawn_as, penalty: penalty(seat) }).collect()
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use maof_core::{Candidate, DecisionId, Name, Timestamp};
 
 use super::saved::Waiting;
-use crate::learned::Seen;
 use crate::learned::bandit::Feedback;
+use crate::learned::{Context, Seen};
 use crate::pool::{Pool, drawn_as};
 
 /// Parts with a lock of their own, so that decisions on several cores do not wait for one another.
@@ -31,8 +31,26 @@ pub(crate) struct Memo {
     pub(crate) who: Who,
     /// What was seen of the prompt, where that is learned from.
     pub(crate) seen: Option<Seen>,
+    /// The prompt in numbers, where it was drawn by them.
+    pub(crate) context: Option<Arc<Context>>,
     /// Whether feedback has come.
     pub(crate) settled: bool,
+}
+
+/// What there is to learn of feedback from.
+#[derive(Debug)]
+pub(crate) struct Lesson {
+    pub(crate) who: Who,
+    pub(crate) seen: Option<Seen>,
+    pub(crate) context: Option<Arc<Context>>,
+}
+
+/// Somebody who has ended: what it was chosen from, its place there, and by which numbers of the prompt.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) place: u16,
+    pub(crate) context: Option<Arc<Context>>,
 }
 
 /// Somebody who was chosen.
@@ -109,9 +127,8 @@ impl Memory {
         }
     }
 
-    /// Somebody has ended; who answered is noted, since feedback will be on its answer. What it was chosen from, and its
-    /// place there.
-    pub(crate) fn ended(&self, id: DecisionId, who: &Candidate, answered: bool) -> Option<(Arc<Pool>, u16)> {
+    /// Somebody has ended; who answered is noted, since feedback will be on its answer.
+    pub(crate) fn ended(&self, id: DecisionId, who: &Candidate, answered: bool) -> Option<Ended> {
         let mut shard = self.shard(id)?;
         let memo = shard.known.get_mut(&id)?;
         let Who::Here(pool, place) = &mut memo.who else { return None };
@@ -119,16 +136,11 @@ impl Memory {
         if answered {
             *place = ended;
         }
-        Some((Arc::clone(pool), ended))
+        Some(Ended { pool: Arc::clone(pool), place: ended, context: memo.context.clone() })
     }
 
     /// What there is to learn from, the first time that it is asked for.
-    pub(crate) fn settle(
-        &self,
-        tenant: &Name,
-        id: DecisionId,
-        now: Timestamp,
-    ) -> Feedback<(Who, Option<Seen>)> {
+    pub(crate) fn settle(&self, tenant: &Name, id: DecisionId, now: Timestamp) -> Feedback<Lesson> {
         let Some(mut shard) = self.shard(id) else { return Feedback::Unknown };
         let memo = shard.known.get_mut(&id);
         match memo.filter(|memo| memo.tenant == *tenant && now.since(memo.at) <= WAITS) {
@@ -136,7 +148,8 @@ impl Memory {
             Some(memo) if memo.settled => Feedback::Again,
             Some(memo) => {
                 memo.settled = true;
-                Feedback::First((memo.who.clone(), memo.seen.take()))
+                let (who, seen, context) = (memo.who.clone(), memo.seen.take(), memo.context.clone());
+                Feedback::First(Lesson { who, seen, context })
             }
         }
     }
@@ -154,25 +167,43 @@ impl Memory {
 
     /// What was seen of the latest prompts whose decisions wait for feedback, for the next start.
     pub(crate) fn seen(&self) -> Vec<(DecisionId, Seen)> {
+        self.latest(|memo| memo.seen.clone())
+    }
+
+    /// Their contexts.
+    pub(crate) fn contexts(&self) -> Vec<(DecisionId, Arc<Context>)> {
+        self.latest(|memo| memo.context.clone())
+    }
+
+    fn latest<T>(&self, of: impl Fn(&Memo) -> Option<T>) -> Vec<(DecisionId, T)> {
         let mut all = Vec::new();
         for shard in &self.0 {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let open = shard.known.iter().filter(|(_, memo)| !memo.settled);
-            all.extend(open.filter_map(|(id, memo)| Some((memo.at, *id, memo.seen.clone()?))));
+            all.extend(open.filter_map(|(id, memo)| Some((memo.at, *id, of(memo)?))));
         }
         all.sort_unstable_by_key(|(at, id, _)| (*at, id.uuid()));
         let latest = all.split_off(all.len().saturating_sub(TOLD));
-        latest.into_iter().map(|(_, id, seen)| (id, seen)).collect()
+        latest.into_iter().map(|(_, id, one)| (id, one)).collect()
     }
 
     /// Adds what another process saw of the prompts of its decisions, which are known already.
     pub(crate) fn resume_seen(&self, seen: Vec<(DecisionId, Seen)>) {
-        for (id, seen) in seen {
-            if let Some(mut shard) = self.shard(id)
-                && let Some(memo) = shard.known.get_mut(&id).filter(|memo| !memo.settled)
-            {
-                memo.seen = Some(seen);
-            }
+        seen.into_iter().for_each(|(id, seen)| self.complete(id, |memo| memo.seen = Some(seen)));
+    }
+
+    /// Adds the contexts that another process drew by.
+    pub(crate) fn resume_contexts(&self, contexts: Vec<(DecisionId, Context)>) {
+        for (id, context) in contexts {
+            self.complete(id, |memo| memo.context = Some(Arc::new(context)));
+        }
+    }
+
+    fn complete(&self, id: DecisionId, add: impl FnOnce(&mut Memo)) {
+        if let Some(mut shard) = self.shard(id)
+            && let Some(memo) = shard.known.get_mut(&id).filter(|memo| !memo.settled)
+        {
+            add(memo);
         }
     }
 
@@ -181,7 +212,8 @@ impl Memory {
         for waiting in waiting.into_iter().filter(|waiting| now.since(waiting.at) <= WAITS) {
             let (id, tenant, at) = (waiting.id, waiting.tenant.clone(), waiting.at);
             let settled = waiting.settled;
-            let memo = Memo { tenant, at, who: Who::Before(Box::new(waiting)), seen: None, settled };
+            let who = Who::Before(Box::new(waiting));
+            let memo = Memo { tenant, at, who, seen: None, context: None, settled };
             self.remember(id, memo);
         }
     }

@@ -1,12 +1,13 @@
 //! What was learned, as it is kept for the next start.
 
 use maof_core::{DecisionId, Error, Name, Result, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{Memo, Who};
-use crate::learned::bandit::thompson;
+use crate::learned::bandit::{linear, thompson};
 
-/// The version of [`Saved`].
+/// The version of [`Saved`] and [`SavedLinear`].
 const VERSION: u16 = 1;
 
 /// What a router knows beside its configuration; JSON of at most a megabyte or so.
@@ -44,25 +45,57 @@ impl Saved {
     }
 
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|e| Error::internal("what was learned is no JSON").because(e))
+        to_bytes(self)
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Saved> {
-        let damaged = |e: serde_json::Error| {
-            Error::invalid_request("what was learned before is damaged or of another version").because(e)
-        };
-        /// Told before anything else is read: another version may have other fields.
-        #[derive(Deserialize)]
-        struct Version {
-            version: u16,
-        }
-        let Version { version } = serde_json::from_slice(bytes).map_err(damaged)?;
-        if version != VERSION {
-            let why = format!("what was learned before has version {version}, this build reads {VERSION}");
-            return Err(Error::invalid_request(why));
-        }
-        serde_json::from_slice(bytes).map_err(damaged)
+        from_bytes(bytes)
     }
+}
+
+/// What linear sampling learned; JSON.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedLinear {
+    version: u16,
+    /// As in [`Saved`].
+    pub(crate) node: Name,
+    pub(crate) state: linear::State,
+}
+
+impl SavedLinear {
+    pub(crate) fn new(node: Name, state: linear::State) -> SavedLinear {
+        SavedLinear { version: VERSION, node, state }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>> {
+        to_bytes(self)
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<SavedLinear> {
+        from_bytes(bytes)
+    }
+}
+
+fn to_bytes(saved: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(saved).map_err(|e| Error::internal("what was learned is no JSON").because(e))
+}
+
+fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let damaged = |e: serde_json::Error| {
+        Error::invalid_request("what was learned before is damaged or of another version").because(e)
+    };
+    /// Told before anything else is read: another version may have other fields.
+    #[derive(Deserialize)]
+    struct Version {
+        version: u16,
+    }
+    let Version { version } = serde_json::from_slice(bytes).map_err(damaged)?;
+    if version != VERSION {
+        let why = format!("what was learned before has version {version}, this build reads {VERSION}");
+        return Err(Error::invalid_request(why));
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
 }
 
 impl Waiting {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod learning;
+mod linear;
 mod split;
 mod standing;
 mod strategies;

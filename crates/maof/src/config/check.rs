@@ -196,7 +196,9 @@ impl Config {
         let agents = self.agents.iter().map(|agent| (&agent.name, &*agent.endpoints));
         self.routing.validate_weights(agents).map_err(|e| inside(e, "routing"))?;
         self.check_prices()?;
-        self.read_model().map(drop)
+        self.read_model()?;
+        self.read_cascade_models()?;
+        self.read_outcomes().map(drop)
     }
 
     /// Whoever is chosen by price says it: one that forgot it would be taken for the cheapest.

@@ -1,6 +1,5 @@
 //! Reads a configuration file with its environment, and fills in what is left out.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use maof_core::{Error, Result};
@@ -23,8 +22,11 @@ impl Config {
         for workflow in &mut config.workflows {
             *workflow = dir.join(&workflow);
         }
-        if let Some(model) = &mut config.routing.learned.model {
-            *model = dir.join(&model);
+        let routing = &mut config.routing;
+        let cascades = routing.cascade.iter_mut().map(|cascade| &mut cascade.model);
+        let files = [&mut routing.learned.model, &mut routing.linear_thompson.outcomes];
+        for file in files.into_iter().chain(cascades).flatten() {
+            *file = dir.join(&file);
         }
         if let Some(prices) = &mut config.prices.file {
             *prices = dir.join(&prices);
@@ -81,26 +83,6 @@ impl Config {
             }
         }
         spec
-    }
-}
-
-impl Config {
-    /// The model that the strategy goes by, read; none where it needs none.
-    ///
-    /// # Errors
-    /// `invalid_request` naming `routing.learned.model` when the file is not there, too large, damaged or of another
-    /// version.
-    pub fn read_model(&self) -> Result<Option<maof_router::learned::Model>> {
-        let wanted = self.routing.ranks_by(maof_router::Rank::Learned);
-        let Some(path) = self.routing.learned.model.as_deref().filter(|_| wanted) else { return Ok(None) };
-        let wrong = |why: String| Error::invalid_request(why).param("routing.learned.model");
-        let unread = |e: std::io::Error| wrong(format!("{} cannot be read: {e}", path.display()));
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(unread)?;
-        let limit = maof_router::learned::MAX_BYTES as u64 + 1;
-        file.take(limit).read_to_end(&mut bytes).map_err(unread)?;
-        let model = maof_router::learned::Model::from_bytes(&bytes);
-        model.map(Some).map_err(|e| e.context(path.display()).param("routing.learned.model"))
     }
 }
 

@@ -4,6 +4,7 @@
 //! the configuration), and every key has a default. `maof config schema` prints the JSON schema.
 
 mod check;
+mod learned;
 mod ledger;
 mod load;
 mod show;

@@ -87,6 +87,7 @@ fn house(first: ScriptedEndpoint, second: ScriptedEndpoint) -> House {
         ids: Arc::new(SystemIds),
         observe,
         routing: Default::default(),
+        cascades: Vec::new(),
         alerts: Arc::new(maof_budget::Alerts::new(&Default::default(), |_| {})),
         tracker: Default::default(),
     };

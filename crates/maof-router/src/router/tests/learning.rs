@@ -268,7 +268,7 @@ fn what_the_model_was_taught_outlives_the_router_unless_another_one_is_configure
     let decision = router.decide(&ask("an easy question about 777")).unwrap();
     feedback(&router, decision.id, 0.0).unwrap();
     let waits = router.decide(&ask("an easy question about 778")).unwrap();
-    assert_eq!(parts(&router), Router::PARTS);
+    assert_eq!(parts(&router), Router::PARTS[..3]);
     let next = learned(&config, ["small", "big"]).unwrap();
     for (part, bytes) in router.parts().unwrap() {
         next.resume(part, &bytes).unwrap();
