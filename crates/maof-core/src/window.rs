@@ -116,6 +116,16 @@ impl Window {
         }
     }
 
+    /// When the parts began that count at `now`, the last one first: one, or thirty-one of a rolling window.
+    pub fn parts(self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let (start, part) = match self {
+            Self::Rolling(length) => (self.start(now), length.part()),
+            _ => (self.start(now), 0),
+        };
+        let parts = if part == 0 { 1 } else { i64::from(Length::PARTS) + 1 };
+        (0..parts).map(move |back| moment(start.as_secs().saturating_sub(back * part)))
+    }
+
     /// When the time began in which something is to be said once: the window's start; of a rolling one, the last multiple of its
     /// length.
     pub fn once_since(self, now: Timestamp) -> Timestamp {
@@ -378,6 +388,12 @@ mod tests {
                 && !counts(first.plus(window.reach() + Duration::from_secs(48 * 60)))
         );
         assert_eq!(window.once_since(spent), at("2024-02-29"));
+        let parts: Vec<_> = window.parts(spent).collect();
+        assert_eq!(
+            (parts.len(), parts[0], parts[30]),
+            (31, at("2024-02-29T09:36:00Z"), at("2024-02-28T09:36:00Z"))
+        );
+        assert_eq!(Window::Day.parts(spent).collect::<Vec<_>>(), [at("2024-02-29")]);
         assert_eq!(Window::Day.once_since(spent), at("2024-02-29"));
     }
 

@@ -211,8 +211,14 @@ impl Accounts {
         self.holds.contains_key(key) || self.closed.get_mut(key).is_some()
     }
 
-    /// What batched holds have of a window, and what is promised to them beyond that, in all of its parts.
+    /// What batched holds have of a window, and what is promised to them beyond that.
     pub(crate) fn batched(&self, account: &Account, start: Timestamp) -> (i64, i64) {
+        let entry = self.windows.find(account, start).and_then(|number| self.windows.get(number));
+        entry.map(|entry| entry.promise.held_and_slack()).unwrap_or_default()
+    }
+
+    /// The same of all that counts with it.
+    pub(crate) fn batched_beside(&self, account: &Account, start: Timestamp) -> (i64, i64) {
         let parts = self.windows.beside(account, start).map(|(_, entry)| entry.promise.held_and_slack());
         parts.fold((0, 0), |(held, slack): (i64, i64), (h, s)| {
             (held.saturating_add(h), slack.saturating_add(s))

@@ -22,6 +22,8 @@ mod memory;
 mod planted;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "postgres")]
+pub mod redis;
 mod spending;
 mod sqlite;
 

@@ -9,6 +9,7 @@ use maof_core::{
 use maof_engine::{CallService, Engine, Parts as EngineParts};
 use maof_security::{KeyEntry, Keyring};
 use maof_store::postgres::PostgresLedger;
+use maof_store::redis::RedisLedger;
 use maof_store::{MemoryCache, MemoryStore, SqliteStore};
 use maof_telemetry::{Fan, Health};
 use tokio_util::sync::CancellationToken;
@@ -229,7 +230,11 @@ impl Builder {
         if let Some(postgres) = &ledger.postgres {
             let node = ledger.node(&server.listen)?;
             // On a tracker of its own: its task ends with the last handle, and a shutdown, which has one, would wait for ever.
-            stores.ledger = Arc::new(PostgresLedger::open(postgres, &node, &TaskTracker::new()).await?);
+            let tracker = TaskTracker::new();
+            stores.ledger = match &ledger.redis {
+                Some(redis) => Arc::new(RedisLedger::open(redis, postgres, &node, &tracker).await?),
+                None => Arc::new(PostgresLedger::open(postgres, &node, &tracker).await?),
+            };
         }
         Ok(stores)
     }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use maof_testkit::SeededRandom;
+use maof_testkit::services::Redis;
 
 use super::asked::Asked;
 use super::stage::Stage;
@@ -22,6 +23,8 @@ const QUESTIONS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(60);
 /// From the start of a server to its being killed.
 const BETWEEN_KILLS: Duration = Duration::from_millis(900);
+/// From one flush of Redis to the next.
+const BETWEEN_FLUSHES: Duration = Duration::from_millis(400);
 
 /// What callers were told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,17 +39,19 @@ pub struct Tally {
     pub nobody: usize,
     /// How often a server was killed.
     pub kills: usize,
+    /// How often Redis was flushed.
+    pub flushes: usize,
 }
 
-/// Asks until the budget has ended; meanwhile kills the last server again and again if `killing`.
+/// Asks until the budget has ended; meanwhile kills a server and flushes a Redis again and again, if there is one to be.
 ///
 /// # Errors
 /// When a server does not come up again.
 pub async fn spend(
     stage: &Arc<Stage>,
     random: &Arc<SeededRandom>,
-    servers: usize,
-    killing: bool,
+    killed: Option<usize>,
+    flushed: Option<&Redis>,
 ) -> Result<Tally> {
     let mut all: FuturesUnordered<_> = (0..CALLERS).map(|n| asks(stage, random, n)).collect();
     let callers = async {
@@ -61,25 +66,38 @@ pub async fn spend(
     };
     let mut kills = 0;
     let killer = async {
-        if !killing {
+        let Some(at) = killed else {
             return std::future::pending::<Result<()>>().await;
-        }
+        };
         loop {
             tokio::time::sleep(BETWEEN_KILLS).await;
-            stage.kill(servers - 1);
+            stage.kill(at);
             kills += 1;
-            stage.begin(servers - 1).await?;
+            stage.begin(at).await?;
+        }
+    };
+    let mut flushes = 0;
+    let flusher = async {
+        let Some(redis) = flushed else {
+            return std::future::pending::<()>().await;
+        };
+        loop {
+            tokio::time::sleep(BETWEEN_FLUSHES).await;
+            flushes += usize::from(redis.command(&["FLUSHALL"]) == "OK");
         }
     };
     let sum = tokio::select! {
         sum = callers => sum,
         failed = killer => return failed.map(|()| Tally::default()),
+        () = flusher => Tally::default(),
     };
     // It may have been killed a moment ago.
-    if stage.server(servers - 1).is_none() {
-        stage.begin(servers - 1).await?;
+    if let Some(at) = killed
+        && stage.server(at).is_none()
+    {
+        stage.begin(at).await?;
     }
-    Ok(Tally { kills, ..sum })
+    Ok(Tally { kills, flushes, ..sum })
 }
 
 async fn asks(stage: &Stage, random: &SeededRandom, caller: usize) -> Tally {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::future::BoxFuture;
@@ -16,10 +17,12 @@ use maof_core::{
     Account, Attempt, AttemptId, Balance, Balances, CallId, Charge, Clock as _, ErrorKind, HoldMode, Ledger,
     Measure, Name, Purpose, Random as _, Timestamp, Usage, Window,
 };
-use maof_store::postgres::{Config as PostgresConfig, PostgresLedger};
+use maof_store::postgres::{self, PostgresLedger};
+use maof_store::redis::{self, RedisLedger};
 use maof_store::{MemoryStore, SqliteStore};
 use maof_testkit::{SeededRandom, services};
 use serde_json::json;
+use tokio_util::task::TaskTracker;
 
 use super::report::Row;
 
@@ -31,6 +34,8 @@ const AT_ONCE: usize = 256;
 const ACTS: usize = 24;
 /// Callers of a script.
 const CALLERS: usize = 4;
+/// How often is looked whether what was held is given back.
+const LOOKS: usize = 50;
 /// What each account may spend: about three holds.
 const LIMIT: i64 = 100;
 /// In so many scripts of a hundred somebody has to be refused.
@@ -38,12 +43,13 @@ const USED: i64 = 30;
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 /// Parts: a store and how holds are written down.
-pub const PARTS: [(&str, HoldMode); 5] = [
+pub const PARTS: [(&str, HoldMode); 6] = [
     ("interleaved.memory", HoldMode::Strict),
     ("interleaved.sqlite.batched", HoldMode::Batched),
     ("interleaved.sqlite.strict", HoldMode::Strict),
     ("interleaved.postgres.batched", HoldMode::Batched),
     ("interleaved.postgres.strict", HoldMode::Strict),
+    ("interleaved.redis.batched", HoldMode::Batched),
 ];
 
 /// Plays a part.
@@ -54,20 +60,32 @@ pub async fn play(part: &str, mode: HoldMode) -> Result<Row> {
     let since = SystemClock.instant();
     let random = SeededRandom::announced();
     let dir = tempfile::tempdir()?;
-    let mut database = None;
-    let ledger: Arc<dyn Ledger> = match part.split('.').nth(1) {
-        Some("sqlite") => {
+    let kind = part.split('.').nth(1).unwrap_or_default();
+    let database = match kind {
+        "postgres" | "redis" => {
+            Some(services::postgres().await.context("there is no PostgreSQL; see scripts/services")?)
+        }
+        _ => None,
+    };
+    let redis = match kind {
+        "redis" => Some(services::redis().await.context("there is no Redis; see scripts/services")?),
+        _ => None,
+    };
+    let (node, tracker) = (Name::new("n")?, TaskTracker::new());
+    let ledger: Arc<dyn Ledger> = match (&database, &redis) {
+        (Some(database), redis) => {
+            let postgres: postgres::Config = serde_json::from_value(json!({"url": database.url()}))?;
+            match redis {
+                Some(redis) => {
+                    let redis: redis::Config = serde_json::from_value(json!({"url": redis.url()}))?;
+                    Arc::new(RedisLedger::open(&redis, &postgres, &node, &tracker).await?)
+                }
+                None => Arc::new(PostgresLedger::open(&postgres, &node, &tracker).await?),
+            }
+        }
+        _ if kind == "sqlite" => {
             let config = serde_json::from_value(json!({"path": dir.path().join("maof.db")}))?;
             Arc::new(SqliteStore::open(&config).await?)
-        }
-        Some("postgres") => {
-            let made = services::postgres().await.context("there is no PostgreSQL; see scripts/services")?;
-            let config: PostgresConfig = serde_json::from_value(json!({"url": made.url()}))?;
-            database = Some(made);
-            Arc::new(
-                PostgresLedger::open(&config, &Name::new("n")?, &tokio_util::task::TaskTracker::new())
-                    .await?,
-            )
         }
         _ => Arc::new(MemoryStore::default()),
     };
@@ -92,7 +110,7 @@ pub async fn play(part: &str, mode: HoldMode) -> Result<Row> {
         }
     }
     drop(played);
-    drop((ledger, database));
+    drop((ledger, database, redis));
     row.what = format!("{SCRIPTS} scripts: {admitted} holds, {refused} refused, {dropped} dropped");
     row.used_percent = i64::try_from(full * 100 / SCRIPTS)?;
     row.took = SystemClock.instant().saturating_duration_since(since);
@@ -156,7 +174,16 @@ impl<'a> Script<'a> {
             self.close(at);
         }
         let account = self.account()?;
-        let Balance { spent, held } = self.ledger.balance(&account, NOW).await?;
+        let mut balance = self.ledger.balance(&account, NOW).await?;
+        for _ in 0..LOOKS {
+            if balance.held == 0 {
+                break;
+            }
+            // What was lost on its way to Redis and back is given back when its generation has been left.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            balance = self.ledger.balance(&account, NOW).await?;
+        }
+        let Balance { spent, held } = balance;
         let rows = self.ledger.attempts(&account.tenant, None, u32::MAX).await?.len();
         self.said.held = held;
         self.said.missing = i64::try_from(self.attempts)? - i64::try_from(rows)?;

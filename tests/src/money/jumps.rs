@@ -21,11 +21,12 @@ const CALLS: usize = 12;
 const NOON: Timestamp = Timestamp::from_micros(1_767_268_800_000_000);
 
 /// Parts: where is counted, and how holds are written down.
-pub const PARTS: [(&str, &str); 4] = [
+pub const PARTS: [(&str, &str); 5] = [
     ("jumps.sqlite.batched", "batched"),
     ("jumps.sqlite.strict", "strict"),
     ("jumps.postgres.batched", "batched"),
     ("jumps.postgres.strict", "strict"),
+    ("jumps.redis.batched", "batched"),
 ];
 
 /// Plays a part.
@@ -35,8 +36,12 @@ pub const PARTS: [(&str, &str); 4] = [
 pub async fn play(part: &str, holds: &str) -> Result<Row> {
     let since = SystemClock.instant();
     let dir = tempfile::tempdir()?;
-    let database = match part.contains("postgres") {
-        true => Some(services::postgres().await.context("there is no PostgreSQL; see scripts/services")?),
+    let database = match part.contains("sqlite") {
+        true => None,
+        false => Some(services::postgres().await.context("there is no PostgreSQL; see scripts/services")?),
+    };
+    let redis = match part.contains("redis") {
+        true => Some(services::redis().await.context("there is no Redis; see scripts/services")?),
         false => None,
     };
     let mut config = json!({
@@ -45,6 +50,9 @@ pub async fn play(part: &str, holds: &str) -> Result<Row> {
     });
     if let Some(database) = &database {
         config["ledger"]["postgres"] = json!({"url": database.url()});
+    }
+    if let Some(redis) = &redis {
+        config["ledger"]["redis"] = json!({"url": redis.url()});
     }
     let clock = FakeClock::at(NOON);
     let tariff = Tariff::default().with(Unit::Request, 100_000_000_000);

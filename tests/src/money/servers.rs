@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use maof::SystemClock;
 use maof_core::{Clock as _, Money};
+use maof_testkit::services::Redis;
 use maof_testkit::{SeededRandom, Stats, services};
 
 use super::asked::{self, EXACT, PRICE};
@@ -21,32 +22,43 @@ pub struct Part {
     pub name: &'static str,
     servers: usize,
     holds: &'static str,
-    postgres: bool,
+    counted: In,
     killing: bool,
     /// What the key may spend, in nano-dollars.
     limit: i64,
 }
 
+/// Where is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum In {
+    Sqlite,
+    Postgres,
+    /// In PostgreSQL, by way of a Redis that is flushed again and again.
+    Redis,
+}
+
 /// Part of the budget that has to be used, in percent.
 const USED: i64 = 98;
-/// How often a server has to be killed for a part that kills.
+/// How often a server has to be killed, or Redis flushed, for a part that does.
 const KILLS: usize = 4;
 
 /// Parts with servers.
-pub const PARTS: [Part; 8] = [
-    part("sqlite.batched", false, false, "batched"),
-    part("sqlite.strict", false, false, "strict"),
-    part("postgres.batched", true, false, "batched"),
-    part("postgres.strict", true, false, "strict"),
-    part("sqlite.batched.killed", false, true, "batched"),
-    part("sqlite.strict.killed", false, true, "strict"),
-    part("postgres.batched.killed", true, true, "batched"),
-    part("postgres.strict.killed", true, true, "strict"),
+pub const PARTS: [Part; 10] = [
+    part("sqlite.batched", In::Sqlite, false, "batched"),
+    part("sqlite.strict", In::Sqlite, false, "strict"),
+    part("postgres.batched", In::Postgres, false, "batched"),
+    part("postgres.strict", In::Postgres, false, "strict"),
+    part("sqlite.batched.killed", In::Sqlite, true, "batched"),
+    part("sqlite.strict.killed", In::Sqlite, true, "strict"),
+    part("postgres.batched.killed", In::Postgres, true, "batched"),
+    part("postgres.strict.killed", In::Postgres, true, "strict"),
+    part("redis.batched", In::Redis, false, "batched"),
+    part("redis.batched.killed", In::Redis, true, "batched"),
 ];
 
-const fn part(name: &'static str, postgres: bool, killing: bool, holds: &'static str) -> Part {
+const fn part(name: &'static str, counted: In, killing: bool, holds: &'static str) -> Part {
     let limit = if killing { 600_000_000 } else { 250_000_000 };
-    Part { name, servers: if postgres { 2 } else { 1 }, holds, postgres, killing, limit }
+    Part { name, servers: if matches!(counted, In::Sqlite) { 1 } else { 2 }, holds, counted, killing, limit }
 }
 
 impl Part {
@@ -57,15 +69,26 @@ impl Part {
     pub async fn play(self) -> Result<Row> {
         let since = SystemClock.instant();
         let random = Arc::new(SeededRandom::announced());
-        let database = match self.postgres {
-            true => Some(services::postgres().await.context("there is no PostgreSQL; see scripts/services")?),
-            false => None,
+        let database = match self.counted {
+            In::Sqlite => None,
+            _ => Some(services::postgres().await.context("there is no PostgreSQL; see scripts/services")?),
+        };
+        let redis = match self.counted {
+            In::Redis => Some(services::redis().await.context("there is no Redis; see scripts/services")?),
+            _ => None,
         };
         let Part { servers, holds, limit, .. } = self;
         let postgres = database.as_ref().map(|database| database.url().to_owned());
-        let setting = Setting { servers, holds, postgres, limit: Money::from_nanos(limit) };
+        let setting = Setting {
+            servers,
+            holds,
+            postgres,
+            redis: redis.as_ref().map(Redis::url),
+            limit: Money::from_nanos(limit),
+        };
         let stage = Arc::new(Stage::start(setting).await?);
-        let tally = callers::spend(&stage, &random, servers, self.killing).await?;
+        let kills = self.killing.then_some(servers - 1);
+        let tally = callers::spend(&stage, &random, kills, redis.as_ref()).await?;
         let stats = stage.drained().await?;
         let file = stage.end().await?;
         let tables = match &database {
@@ -89,12 +112,15 @@ impl Part {
             _ if bill.nanos <= books.spent => missing,
             _ => 0,
         };
-        let Tally { answered, refused, failed, nobody, kills } = tally;
-        let killed = if self.killing { format!(", {kills} kills") } else { String::new() };
+        let Tally { answered, refused, failed, nobody, kills, flushes } = tally;
+        let mut faults = if self.killing { format!(", {kills} kills") } else { String::new() };
+        if self.counted == In::Redis {
+            faults += &format!(", {flushes} flushes");
+        }
         let mut row = Row {
             part: self.name.to_owned(),
             what: format!(
-                "{CALLERS} callers: {answered} answered, {refused} refused, {failed} failed, {nobody} hung up{killed}"
+                "{CALLERS} callers: {answered} answered, {refused} refused, {failed} failed, {nobody} hung up{faults}"
             ),
             overspend: (books.spent.max(bill.nanos) - self.limit).max(0),
             lost_rows: (missing - covered).max(0),
@@ -122,6 +148,7 @@ impl Part {
             bill.nanos > books.spent,
             format!("the upstream bills {}, and {} is spent", bill.nanos, books.spent),
         );
+        wrong(self.counted == In::Redis && flushes < KILLS, format!("only {flushes} flushes"));
         if self.killing {
             wrong(kills < KILLS, format!("only {kills} kills"));
             return row;

@@ -17,8 +17,9 @@ use super::asked::{self, PRICE};
 use crate::programs::{Program, last_words, log, program, said, word_after};
 use crate::wall::caller;
 
-/// Where the servers find the database: it is not written into a file.
+/// Where the servers find the database and the Redis: they are not written into a file.
 const DATABASE: &str = "MAOF_MONEY_DATABASE";
+const REDIS: &str = "MAOF_MONEY_REDIS";
 /// Seconds after which a silent node is taken for dead.
 const NODE_TIMEOUT: u32 = 3;
 
@@ -31,6 +32,8 @@ pub struct Setting {
     pub holds: &'static str,
     /// The database in which they count together; none: the one server's file.
     pub postgres: Option<String>,
+    /// The Redis by which they share what they have ready.
+    pub redis: Option<String>,
     /// What the key may spend.
     pub limit: Money,
 }
@@ -98,6 +101,7 @@ impl Stage {
             .current_dir(self.dir.path())
             .args(["--config", &path("yaml").display().to_string(), "--listen", "127.0.0.1:0"])
             .env(DATABASE, self.setting.postgres.as_deref().unwrap_or_default())
+            .env(REDIS, self.setting.redis.as_deref().unwrap_or_default())
             .env("NO_COLOR", "1")
             .stdout(Stdio::null())
             .stderr(log(&path("log"))?)
@@ -198,6 +202,9 @@ impl Stage {
         if self.setting.postgres.is_some() {
             config["ledger"]["postgres"] =
                 json!({"url": format!("${{{DATABASE}}}"), "node_timeout_seconds": NODE_TIMEOUT});
+        }
+        if self.setting.redis.is_some() {
+            config["ledger"]["redis"] = json!({"url": format!("${{{REDIS}}}")});
         }
         config
     }

@@ -15,19 +15,24 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// The connection that writes; made anew where the last one failed.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
 }
 
 impl Link {
-    pub(super) fn new(options: PgConnectOptions, connection: PgConnection) -> Link {
+    pub(crate) fn new(options: PgConnectOptions, connection: PgConnection) -> Link {
         Link { options, connection: Some(connection) }
+    }
+
+    /// One that is made when it is needed.
+    pub(crate) fn to(options: PgConnectOptions) -> Link {
+        Link { options, connection: None }
     }
 
     /// Asks the database something. After an error that is not a statement's own, the connection is given up: what it
     /// would answer next is not known.
-    pub(super) async fn ask<T, F>(&mut self, what: F) -> sqlx::Result<T>
+    pub(crate) async fn ask<T, F>(&mut self, what: F) -> sqlx::Result<T>
     where
         F: AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     {
@@ -43,7 +48,7 @@ impl Link {
     }
 
     /// Says good-bye.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         if let Some(connection) = self.connection.take() {
             let _ = within(connection.close()).await;
         }
@@ -55,13 +60,36 @@ async fn within<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result
     tokio::time::timeout(LONGEST, asked).await.map_err(late)?
 }
 
+/// What amounts of holds mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// A hold has no less than this.
+    AtLeast,
+    /// A hold grows by this.
+    More,
+}
+
+impl How {
+    fn sql(self) -> &'static str {
+        match self {
+            How::AtLeast => {
+                "SELECT hold, charge, spent, held, needed, start FROM ledger_apply($1, $2::TEXT::JSONB)"
+            }
+            How::More => {
+                "SELECT hold, charge, spent, held, needed, start FROM ledger_share($1, $2::TEXT::JSONB)"
+            }
+        }
+    }
+}
+
 /// Applies a batch, and tells who waits. Gives back what could not be applied now, with the error.
-pub(super) async fn apply(
+pub(crate) async fn apply(
     link: &mut Link,
-    me: i64,
+    how: How,
+    node: i64,
     entries: Vec<Entry>,
 ) -> Result<(), (Vec<Entry>, sqlx::Error)> {
-    match send(link, me, &entries).await {
+    match send(link, how, node, &entries).await {
         Ok(told) => {
             tell(entries, &told);
             Ok(())
@@ -75,7 +103,7 @@ pub(super) async fn apply(
         Err(_) => {
             let mut rest = entries.into_iter();
             while let Some(entry) = rest.next() {
-                if let Err((mut entry, error)) = Box::pin(apply(link, me, vec![entry])).await {
+                if let Err((mut entry, error)) = Box::pin(apply(link, how, node, vec![entry])).await {
                     entry.extend(rest);
                     return Err((entry, error));
                 }
@@ -85,17 +113,14 @@ pub(super) async fn apply(
     }
 }
 
-async fn send(link: &mut Link, me: i64, entries: &[Entry]) -> sqlx::Result<Vec<Told>> {
+async fn send(link: &mut Link, how: How, node: i64, entries: &[Entry]) -> sqlx::Result<Vec<Told>> {
     let batch = Batch::of(entries);
     if batch.is_empty() {
         return Ok(Vec::new());
     }
     let json = batch.json().map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
-    link.ask(async |connection| {
-        let apply = "SELECT hold, charge, spent, held, needed, start FROM ledger_apply($1, $2::TEXT::JSONB)";
-        sqlx::query_as(apply).bind(me).bind(&json).fetch_all(connection).await
-    })
-    .await
+    link.ask(async |connection| sqlx::query_as(how.sql()).bind(node).bind(&json).fetch_all(connection).await)
+        .await
 }
 
 fn tell(entries: Vec<Entry>, told: &[Told]) {
@@ -144,7 +169,7 @@ fn give_up(entry: Entry, error: &sqlx::Error) {
 }
 
 /// The error of a database that does not do what it should.
-pub(super) fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::unavailable("the ledger's database cannot be reached; see the log")
         .origin_is(Origin::Store)
         .retry_is(maof_core::Retry::Here)

@@ -10,10 +10,11 @@ use maof_core::{
 };
 use sqlx::AssertSqlSafe;
 
-use super::apply::away;
+use super::apply::{Link, away};
 use super::attempts::{AttemptRow, OF_RUN, OF_TENANT};
-use super::queue::Queue;
+use super::queue::Keys;
 use super::slices::Slices;
+use super::source::{Lane, Source};
 use super::{batch, keep};
 use crate::spending;
 
@@ -23,19 +24,18 @@ pub struct PostgresLedger {
     inner: Arc<Inner>,
 }
 
-pub(super) struct Inner {
-    pub(super) node: Name,
-    pub(super) me: i64,
-    pub(super) patience: u32,
-    pub(super) reads: sqlx::PgPool,
-    pub(super) queue: Arc<Queue>,
-    pub(super) slices: Arc<Slices>,
+pub(crate) struct Inner {
+    pub(crate) node: Name,
+    pub(crate) patience: u32,
+    pub(crate) reads: sqlx::PgPool,
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) slices: Arc<Slices>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.slices.give_back(&self.queue);
-        self.queue.end();
+        self.slices.give_back(&*self.lane);
+        self.lane.queue.end();
     }
 }
 
@@ -51,24 +51,39 @@ impl PostgresLedger {
     /// # Errors
     /// `unavailable` when the database cannot be reached.
     pub async fn resolve_dead(&self) -> Result<usize> {
-        let Inner { me, patience, reads, .. } = &*self.inner;
+        let Inner { lane, patience, reads, .. } = &*self.inner;
         let mut connection = reads.acquire().await.map_err(away)?;
-        keep::end_dead(&mut connection, *me, f64::from(*patience)).await.map_err(away)
+        keep::end_dead(&mut connection, lane.node, f64::from(*patience)).await.map_err(away)
+    }
+
+    /// This node's number.
+    pub(crate) fn id(&self) -> i64 {
+        self.inner.lane.node
+    }
+
+    /// Connections for what is not sent in order.
+    pub(crate) fn reads(&self) -> &sqlx::PgPool {
+        &self.inner.reads
+    }
+
+    /// A connection of its own for another writer, made when it is needed.
+    pub(crate) fn link(&self) -> Link {
+        Link::to((*self.inner.reads.connect_options()).clone())
     }
 
     #[cfg(test)]
     pub(super) fn slack(&self, account: &Account, now: Timestamp) -> i64 {
-        self.inner.slices.slack(account, account.window.start(now))
+        self.inner.slices.held_and_slack(account, account.window.start(now)).1
     }
 
     #[cfg(test)]
     pub(super) fn give_back_idle(&self) {
-        self.inner.slices.give_back_idle(&self.inner.queue);
+        self.inner.slices.give_back_idle(&*self.inner.lane);
     }
 
     /// Whoever reads finds what this node sent before.
     async fn written(&self) -> Result<()> {
-        self.inner.queue.written()?.await.map_err(away)?
+        self.inner.lane.queue.written()?.await.map_err(away)?
     }
 }
 
@@ -85,19 +100,27 @@ impl Ledger for PostgresLedger {
             return Ok(Balances::new());
         }
         if mode == HoldMode::Batched {
-            return self.inner.slices.hold(&self.inner.queue, key, charges, now).await;
+            let source: Arc<dyn Source> = Arc::clone(&self.inner.lane) as _;
+            return self.inner.slices.hold(&source, key, charges, now).await;
         }
-        let told = self.inner.queue.hold(key, batch::once(charges), now)?;
+        let Lane { queue, node } = &*self.inner.lane;
+        let told = queue.hold(*node, key, batch::once(charges), now)?;
         let once = told.await.map_err(away)??;
         Ok(batch::each(charges, once))
     }
 
     fn charge(&self, key: &Arc<str>, attempt: Attempt) {
-        self.inner.slices.charge(&self.inner.queue, key, attempt);
+        let Inner { lane, slices, .. } = &*self.inner;
+        if let Some(attempt) = slices.charge(&**lane, key, attempt) {
+            lane.attempt(Keys::from_iter([(Arc::clone(key), None)]), attempt);
+        }
     }
 
     fn close(&self, key: &Arc<str>) {
-        self.inner.slices.close(&self.inner.queue, key);
+        let Inner { lane, slices, .. } = &*self.inner;
+        if !slices.close(key) {
+            lane.queue.close(lane.node, key);
+        }
     }
 
     async fn balance(&self, account: &Account, now: Timestamp) -> Result<Balance> {
@@ -117,11 +140,11 @@ impl Ledger for PostgresLedger {
             .bind(window.name())
             .bind(start.micros().saturating_sub(reach))
             .bind(start.micros())
-            .bind(self.inner.me)
+            .bind(self.inner.lane.node)
             .fetch_all(&self.inner.reads)
             .await
             .map_err(away)?;
-        let batched = self.inner.slices.held(account, start);
+        let (batched, _) = self.inner.slices.held_and_slack(account, start);
         let none = Balance { spent: 0, held: if parts.is_empty() { 0 } else { batched } };
         Ok(parts.into_iter().fold(none, |sum, (spent, held, slice)| Balance {
             spent: sum.spent.saturating_add(spent),
@@ -167,7 +190,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn retire(&self) -> Result<()> {
-        self.inner.slices.give_back(&self.inner.queue);
+        self.inner.slices.give_back(&*self.inner.lane);
         self.written().await
     }
 }

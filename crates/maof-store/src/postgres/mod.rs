@@ -32,11 +32,21 @@ mod keep;
 mod ledger;
 mod open;
 mod queue;
+mod slice;
 mod slices;
+mod source;
 mod writer;
 
 pub use config::Config;
 pub use ledger::PostgresLedger;
+
+pub(crate) use apply::{How, away};
+pub(crate) use keep::{Lost, live, told};
+pub(crate) use queue::{Keys, Queue};
+pub(crate) use slice::slice_key;
+pub(crate) use slices::Slices;
+pub(crate) use source::{Grown, Growth, Lane, Part, Source, Unused, Wanted};
+pub(crate) use writer::{Duty, Writer};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,8 @@ use super::keep;
 use super::ledger::{Inner, PostgresLedger};
 use super::queue::Queue;
 use super::slices::Slices;
-use super::writer::Writer;
+use super::source::Lane;
+use super::writer::{Node, Writer};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -39,18 +40,17 @@ impl PostgresLedger {
             .acquire_timeout(std::time::Duration::from_secs(5))
             .connect_lazy_with(options.clone());
         let (queue, slices) = (Arc::new(Queue::default()), Arc::new(Slices::default()));
-        let writer = Writer {
-            link: Link::new(options, connection),
-            me,
-            queue: Arc::clone(&queue),
+        let lane = Arc::new(Lane { queue: Arc::clone(&queue), node: me });
+        let patience = config.node_timeout_seconds;
+        let duty = Node {
+            lane: Arc::clone(&lane),
             slices: Arc::clone(&slices),
-            patience: config.node_timeout_seconds,
+            patience,
             keep_days: config.keep_days,
             signs: 0,
         };
-        tracker.spawn(writer.run());
-        let inner =
-            Inner { node: node.clone(), me, patience: config.node_timeout_seconds, reads, queue, slices };
+        tracker.spawn(Writer { link: Link::new(options, connection), queue, duty }.run());
+        let inner = Inner { node: node.clone(), patience, reads, lane, slices };
         Ok(PostgresLedger::new(inner))
     }
 }

@@ -24,11 +24,18 @@ const BATCH: usize = 1_024;
 
 /// The holds that an attempt is charged to, each with what it moves from held to spent there: what it used, if that is
 /// not said.
-pub(super) type Keys = SmallVec<[(Arc<str>, Option<i64>); 1]>;
+pub(crate) type Keys = SmallVec<[(Arc<str>, Option<i64>); 1]>;
+
+/// What is sent at once.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) node: i64,
+    pub(crate) entries: Vec<Entry>,
+}
 
 /// Something to be sent.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     Attempt(Keys, Box<Attempt>),
     Close(Arc<str>),
     Hold(Hold),
@@ -38,12 +45,12 @@ pub(super) enum Entry {
 
 /// A hold that is asked for.
 #[derive(Debug)]
-pub(super) struct Hold {
-    pub(super) key: Arc<str>,
+pub(crate) struct Hold {
+    pub(crate) key: Arc<str>,
     /// No account twice.
-    pub(super) charges: Vec<Charge>,
-    pub(super) now: Timestamp,
-    pub(super) tell: oneshot::Sender<Result<Balances>>,
+    pub(crate) charges: Vec<Charge>,
+    pub(crate) now: Timestamp,
+    pub(crate) tell: oneshot::Sender<Result<Balances>>,
 }
 
 impl Entry {
@@ -58,14 +65,15 @@ impl Entry {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    entries: VecDeque<Entry>,
+    /// Each with the node in whose name it is sent.
+    entries: VecDeque<(i64, Entry)>,
     /// Keys of which an attempt went to the log: their holds are not given back.
     unreported: HashSet<Arc<str>>,
     /// The database does not answer: nobody waits for it in vain.
@@ -76,71 +84,74 @@ struct State {
 
 impl Queue {
     /// Asks for a hold; the answer comes when it is written.
-    pub(super) fn hold(
+    pub(crate) fn hold(
         &self,
+        node: i64,
         key: &Arc<str>,
         charges: Vec<Charge>,
         now: Timestamp,
     ) -> Result<oneshot::Receiver<Result<Balances>>> {
         let (tell, told) = oneshot::channel();
         let mut state = self.state.lock();
-        if state.away || state.entries.len() >= ROWS {
+        if state.away || state.closed || state.entries.len() >= ROWS {
             return Err(away("the ledger's database does not answer, or has fallen behind"));
         }
-        state.entries.push_back(Entry::Hold(Hold { key: Arc::clone(key), charges, now, tell }));
+        state.entries.push_back((node, Entry::Hold(Hold { key: Arc::clone(key), charges, now, tell })));
         drop(state);
         self.filled.notify_one();
         Ok(told)
     }
 
-    pub(super) fn attempt(&self, keys: Keys, attempt: Attempt) {
+    pub(crate) fn attempt(&self, node: i64, keys: Keys, attempt: Attempt) {
         let mut state = self.state.lock();
         if state.entries.len() >= AT_MOST {
             state.unreported.extend(keys.into_iter().map(|(key, _)| key));
             drop(state);
             return log(&attempt);
         }
-        state.entries.push_back(Entry::Attempt(keys, Box::new(attempt)));
+        state.entries.push_back((node, Entry::Attempt(keys, Box::new(attempt))));
         drop(state);
         self.filled.notify_one();
     }
 
-    pub(super) fn close(&self, key: &Arc<str>) {
+    pub(crate) fn close(&self, node: i64, key: &Arc<str>) {
         let mut state = self.state.lock();
         if state.unreported.remove(key) {
             return;
         }
-        state.entries.push_back(Entry::Close(Arc::clone(key)));
+        state.entries.push_back((node, Entry::Close(Arc::clone(key))));
         drop(state);
         self.filled.notify_one();
     }
 
     /// Where it is told that everything sent so far is written.
-    pub(super) fn written(&self) -> Result<oneshot::Receiver<Result<()>>> {
+    pub(crate) fn written(&self) -> Result<oneshot::Receiver<Result<()>>> {
         let (tell, told) = oneshot::channel();
         let mut state = self.state.lock();
         if state.away {
             return Err(away("the ledger's database does not answer"));
         }
-        state.entries.push_back(Entry::Written(tell));
+        // Whoever sends what was before it may send this.
+        let node = state.entries.back().map(|(node, _)| *node).unwrap_or_default();
+        state.entries.push_back((node, Entry::Written(tell)));
         drop(state);
         self.filled.notify_one();
         Ok(told)
     }
 
     /// Nothing more comes.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.state.lock().closed = true;
         self.filled.notify_one();
     }
 
     /// Whether nothing more comes.
-    pub(super) fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         self.state.lock().closed
     }
 
     /// Waits until there is something to send, or nothing more comes.
-    pub(super) async fn filled(&self) {
+    pub(crate) async fn filled(&self) {
         loop {
             let filled = self.filled.notified();
             {
@@ -153,16 +164,17 @@ impl Queue {
         }
     }
 
-    /// What can be sent in one transaction. Within one, attempts and ends of holds go before holds; what belongs to a key
-    /// that is held here, and was sent after it, waits for the next.
-    pub(super) fn take(&self) -> Vec<Entry> {
+    /// What can be sent in one transaction, and in whose name. Within one, attempts and ends of holds go before holds; what
+    /// belongs to a key that is held here, and was sent after it, waits for the next.
+    pub(crate) fn take(&self) -> Load {
         let mut state = self.state.lock();
-        let (mut batch, mut held) = (Vec::new(), HashSet::new());
-        while batch.len() < BATCH
-            && let Some(entry) = state.entries.pop_front()
+        let node = state.entries.front().map(|(node, _)| *node).unwrap_or_default();
+        let (mut entries, mut held) = (Vec::new(), HashSet::new());
+        while entries.len() < BATCH
+            && let Some((of, entry)) = state.entries.pop_front()
         {
-            if entry.is_about(&held) {
-                state.entries.push_front(entry);
+            if of != node || entry.is_about(&held) {
+                state.entries.push_front((of, entry));
                 break;
             }
             if let Entry::Hold(hold) = &entry {
@@ -172,22 +184,22 @@ impl Queue {
                 }
                 held.insert(Arc::clone(&hold.key));
             }
-            batch.push(entry);
+            entries.push(entry);
         }
-        batch
+        Load { node, entries }
     }
 
     /// The database does not answer: who waits is told, and the rest is kept, before what came since.
-    pub(super) fn put_back(&self, batch: Vec<Entry>) {
+    pub(crate) fn put_back(&self, load: Load) {
         let mut state = self.state.lock();
         state.away = true;
-        for entry in batch.into_iter().rev() {
-            state.entries.push_front(entry);
+        for entry in load.entries.into_iter().rev() {
+            state.entries.push_front((load.node, entry));
         }
         let why = || away("the ledger's database does not answer");
         // Who no longer waits does not mind.
-        let kept = std::mem::take(&mut state.entries).into_iter().filter_map(|entry| match entry {
-            Entry::Attempt(..) | Entry::Close(_) => Some(entry),
+        let kept = std::mem::take(&mut state.entries).into_iter().filter_map(|(node, entry)| match entry {
+            Entry::Attempt(..) | Entry::Close(_) => Some((node, entry)),
             Entry::Hold(hold) => hold.tell.send(Err(why())).err().and(None),
             Entry::Written(tell) => tell.send(Err(why())).err().and(None),
         });
@@ -195,14 +207,14 @@ impl Queue {
     }
 
     /// The database answers again.
-    pub(super) fn is_back(&self) {
+    pub(crate) fn is_back(&self) {
         self.state.lock().away = false;
     }
 
     /// Nobody will write them any more: attempts go to the log, and holds stay.
-    pub(super) fn give_up(&self) {
-        self.put_back(Vec::new());
-        for entry in std::mem::take(&mut self.state.lock().entries) {
+    pub(crate) fn give_up(&self) {
+        self.put_back(Load::default());
+        for (_, entry) in std::mem::take(&mut self.state.lock().entries) {
             if let Entry::Attempt(_, attempt) = entry {
                 log(&attempt);
             }
@@ -211,7 +223,7 @@ impl Queue {
 }
 
 /// Keeps an attempt that no database takes.
-pub(super) fn log(attempt: &Attempt) {
+pub(crate) fn log(attempt: &Attempt) {
     let row = serde_json::to_string(attempt).unwrap_or_default();
     tracing::error!(row, "the ledger's database does not take an attempt; it is kept here only");
 }

@@ -1,14 +1,16 @@
-//! The one task of a node: sends what has piled up, and keeps the node alive.
+//! The one task that writes what a queue has: sends what has piled up, and keeps up who it sends for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnection;
 use tokio::time::MissedTickBehavior;
 
-use super::apply::{Link, apply};
+use super::apply::{How, Link, apply};
 use super::keep;
-use super::queue::Queue;
+use super::queue::{Load, Queue};
 use super::slices::Slices;
+use super::source::Lane;
 
 /// Signs of life that a node gives before others may take it for dead.
 const SIGNS: u32 = 3;
@@ -19,28 +21,44 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// Failures in a row after which a node that is to end leaves its attempts to the log.
 const LAST_TRIES: u32 = 3;
 
-pub(super) struct Writer {
-    pub(super) link: Link,
-    pub(super) me: i64,
-    pub(super) queue: Arc<Queue>,
-    pub(super) slices: Arc<Slices>,
-    pub(super) patience: u32,
-    pub(super) keep_days: u32,
-    /// Signs of life that were given since the database last failed.
-    pub(super) signs: u32,
+/// Whom a writer writes for.
+pub(crate) trait Duty {
+    /// What amounts of holds mean.
+    const HOW: How;
+
+    /// How long others wait for a sign of life.
+    fn patience(&self) -> Duration;
+
+    /// Gives a sign of life.
+    async fn live(&mut self, c: &mut PgConnection) -> sqlx::Result<()>;
+
+    /// What is due now and then.
+    async fn keep(&mut self, c: &mut PgConnection) -> sqlx::Result<()>;
+
+    /// The database failed.
+    fn failed(&mut self) {}
+
+    /// Nothing more comes.
+    async fn leave(&mut self, c: &mut PgConnection) -> sqlx::Result<()>;
 }
 
-impl Writer {
+#[derive(Debug)]
+pub(crate) struct Writer<D> {
+    pub(crate) link: Link,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) duty: D,
+}
+
+impl<D: Duty> Writer<D> {
     /// Works until nothing more comes and all is written.
-    pub(super) async fn run(mut self) {
-        let every = Duration::from_secs(u64::from(self.patience)) / SIGNS;
-        let mut tick = tokio::time::interval(every);
+    pub(crate) async fn run(mut self) {
+        let mut tick = tokio::time::interval(self.duty.patience() / SIGNS);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let queue = Arc::clone(&self.queue);
             let done = tokio::select! {
                 biased;
-                _ = tick.tick() => self.keep().await,
+                _ = tick.tick() => self.link.ask(async |c| self.duty.keep(c).await).await,
                 () = queue.filled() => match self.send().await {
                     Ok(true) => break,
                     sent => sent.map(drop),
@@ -52,7 +70,7 @@ impl Writer {
                 return self.queue.give_up();
             }
         }
-        if let Err(error) = self.link.ask(async |c| keep::leave(c, self.me).await).await {
+        if let Err(error) = self.link.ask(async |c| self.duty.leave(c).await).await {
             tracing::warn!(%error, "this node could not say that it ends; others will find out");
         }
         self.link.close().await;
@@ -61,40 +79,21 @@ impl Writer {
     /// Sends a batch; whether all is sent and nothing more comes.
     async fn send(&mut self) -> sqlx::Result<bool> {
         let ended = self.queue.ended();
-        let batch = self.queue.take();
-        if batch.is_empty() {
+        let Load { node, entries } = self.queue.take();
+        if entries.is_empty() {
             return Ok(ended);
         }
-        apply(&mut self.link, self.me, batch).await.map(|()| false).map_err(|(batch, error)| {
-            self.queue.put_back(batch);
+        let sent = apply(&mut self.link, D::HOW, node, entries).await;
+        sent.map(|()| false).map_err(|(entries, error)| {
+            self.queue.put_back(Load { node, entries });
             error
         })
     }
 
-    async fn keep(&mut self) -> sqlx::Result<()> {
-        self.slices.give_back_idle(&self.queue);
-        let Writer { me, patience, keep_days, signs, .. } = *self;
-        self.link
-            .ask(async |c| {
-                keep::live(&mut *c, me).await?;
-                // After an outage everybody seems dead who has not been faster.
-                if signs >= SIGNS {
-                    keep::end_dead(&mut *c, me, f64::from(patience)).await?;
-                }
-                match signs % SWEEP_EVERY {
-                    0 => keep::sweep(c, me, keep_days).await,
-                    _ => Ok(()),
-                }
-            })
-            .await?;
-        self.signs = self.signs.wrapping_add(1).max(1);
-        Ok(())
-    }
-
     /// Waits until the database answers again; not for ever, if nothing more comes.
     async fn back(&mut self, mut error: sqlx::Error) -> bool {
-        self.queue.put_back(Vec::new());
-        self.signs = 0;
+        self.queue.put_back(Load::default());
+        self.duty.failed();
         let (mut pause, longest) = PAUSE;
         let mut tries = 0;
         tracing::error!(%error, "the ledger's database does not answer; holds are refused, attempts are kept");
@@ -108,7 +107,7 @@ impl Writer {
             }
             tokio::time::sleep(pause).await;
             pause = longest.min(pause * 2);
-            match self.link.ask(async |c| keep::live(c, self.me).await).await {
+            match self.link.ask(async |c| self.duty.live(c).await).await {
                 Ok(()) => break,
                 Err(again) => error = again,
             }
@@ -116,5 +115,51 @@ impl Writer {
         tracing::info!("the ledger's database answers again");
         self.queue.is_back();
         true
+    }
+}
+
+/// A node, which writes in its own name.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) lane: Arc<Lane>,
+    pub(crate) slices: Arc<Slices>,
+    pub(crate) patience: u32,
+    pub(crate) keep_days: u32,
+    /// Signs of life that were given since the database last failed.
+    pub(crate) signs: u32,
+}
+
+impl Duty for Node {
+    const HOW: How = How::AtLeast;
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience.into())
+    }
+
+    async fn live(&mut self, c: &mut PgConnection) -> sqlx::Result<()> {
+        keep::live(c, self.lane.node).await
+    }
+
+    async fn keep(&mut self, c: &mut PgConnection) -> sqlx::Result<()> {
+        self.slices.give_back_idle(&*self.lane);
+        let (me, patience) = (self.lane.node, f64::from(self.patience));
+        keep::live(&mut *c, me).await?;
+        // After an outage everybody seems dead who has not been faster.
+        if self.signs >= SIGNS {
+            keep::end_dead(&mut *c, me, patience).await?;
+        }
+        if self.signs.is_multiple_of(SWEEP_EVERY) {
+            keep::sweep(c, me, self.keep_days).await?;
+        }
+        self.signs = self.signs.wrapping_add(1).max(1);
+        Ok(())
+    }
+
+    fn failed(&mut self) {
+        self.signs = 0;
+    }
+
+    async fn leave(&mut self, c: &mut PgConnection) -> sqlx::Result<()> {
+        keep::leave(c, self.lane.node).await.map(drop)
     }
 }

@@ -12,9 +12,11 @@
 //! ```
 
 mod postgres;
+mod redis;
 mod relay;
 
 pub use postgres::{Database, postgres};
+pub use redis::{Redis, redis};
 pub use relay::Relay;
 
 /// Where a service is, if it is anywhere.

@@ -19,6 +19,10 @@ pub struct Ledger {
     /// The PostgreSQL database in which several processes count together. Default: none, the store's file counts for this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub postgres: Option<maof_store::postgres::Config>,
+    /// The Redis by which these processes share what they have ready for their calls. Default: none, each has its own. Needs
+    /// `ledger.postgres`, which stays the truth; all processes name the same Redis, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<maof_store::redis::Config>,
     /// This process's name in that database; processes that live at the same time need names of their own, and one that
     /// starts again keeps its name. Default: the machine's name and the port of `server.listen`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,11 +32,20 @@ pub struct Ledger {
 
 impl Ledger {
     pub(super) fn check(&self) -> Result<()> {
+        let within = |name: &str, e: Error| {
+            let field = format!("{name}.{}", e.field().unwrap_or_default());
+            e.param(field)
+        };
         if let Some(postgres) = &self.postgres {
-            postgres.validate().map_err(|e| {
-                let field = format!("postgres.{}", e.field().unwrap_or_default());
-                e.param(field)
-            })?;
+            postgres.validate().map_err(|e| within("postgres", e))?;
+        }
+        if let Some(redis) = &self.redis {
+            redis.validate().map_err(|e| within("redis", e))?;
+            if self.postgres.is_none() {
+                let why =
+                    "needs ledger.postgres, where what is spent is kept: name a database, or leave redis out";
+                return Err(Error::invalid_request(why).param("redis"));
+            }
         }
         Ok(())
     }
@@ -69,9 +82,17 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_named_and_not_shown() {
-        let text = "ledger: {postgres: {url: mysql://u:secret@h/d}}";
-        let error = crate::Config::parse(text).unwrap_err();
-        assert_eq!(error.field(), Some("ledger.postgres.url"));
-        assert!(!error.to_string().contains("secret"));
+        let check = |text: &str, field: &str| {
+            let error = crate::Config::parse(text).unwrap_err();
+            assert_eq!(error.field(), Some(field), "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        };
+        check("ledger: {postgres: {url: mysql://u:secret@h/d}}", "ledger.postgres.url");
+        check("ledger: {redis: {url: 'redis://:secret@h'}}", "ledger.redis");
+        let both =
+            |redis: &str| format!("ledger: {{postgres: {{url: 'postgres://h/d'}}, redis: {{{redis}}}}}");
+        check(&both("url: 'http://:secret@h'"), "ledger.redis.url");
+        check(&both("url: 'redis://:secret@h', timeout_ms: 0"), "ledger.redis.timeout_ms");
+        crate::Config::parse(&both("url: 'rediss://:secret@h/1'")).unwrap();
     }
 }

@@ -153,6 +153,29 @@ async fn of_two_limits_the_lower_holds_on_every_node() {
     assert_eq!(whole(&nodes[1]).await, (0, 8));
 }
 
+/// M01: what was asked for under a higher limit is not for who has a lower one: for him counts what is held, on any node.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_lower_limit_uses_nothing_that_others_asked_for() {
+    let Some(database) = services::postgres().await else { return };
+    let nodes = [open(database.url(), "one").await, open(database.url(), "two").await];
+    let hold = async |at: usize, text: &str, amount, limit| {
+        nodes[at].hold(&key(text), &[charge("a", amount, limit)], HoldMode::Batched, NOW).await.map(drop)
+    };
+    hold(0, "first", 10, 3_200).await.unwrap();
+    hold(0, "second", 10, 3_200).await.unwrap();
+    assert_eq!(slack(&nodes[0]), 99);
+    hold(1, "third", 60, 3_200).await.unwrap();
+    let refused = hold(0, "low", 30, 100).await.unwrap_err();
+    assert_eq!(refused.kind(), maof_core::ErrorKind::BudgetExceeded);
+    nodes[0].close(&key("low"));
+    hold(0, "low", 30, 300).await.unwrap();
+    hold(0, "low", 30, 300).await.unwrap();
+    hold(0, "low", 31, 300).await.unwrap();
+    assert_eq!(whole(&nodes[0]).await, (0, 10 + 10 + 31 + 60), "what it grew by is held by the calls");
+    hold(0, "high", 20, 3_200).await.unwrap();
+    assert!(hold(1, "rest", 3_200 - 200, 3_200).await.is_err());
+}
+
 /// What nobody uses is there for other nodes after a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_slice_is_given_back() {
