@@ -47,11 +47,20 @@ struct Stores {
     audit: Arc<dyn Audit>,
     /// None beside stores of somebody's own.
     snapshots: Option<Arc<dyn Snapshots>>,
+    /// Where changed limits are kept: with the ledger that they are of.
+    limits: Option<Arc<dyn Snapshots>>,
 }
 
 impl Stores {
     fn of<S: Journal + Ledger + Audit + Snapshots + 'static>(store: Arc<S>) -> Stores {
-        Stores { journal: store.clone(), ledger: store.clone(), audit: store.clone(), snapshots: Some(store) }
+        let snapshots = Some(store.clone() as Arc<dyn Snapshots>);
+        let limits = snapshots.clone();
+        Stores { journal: store.clone(), ledger: store.clone(), audit: store, snapshots, limits }
+    }
+
+    /// With another ledger, which keeps the limits of its accounts.
+    fn counting_in<L: Ledger + Snapshots + 'static>(self, ledger: Arc<L>) -> Stores {
+        Stores { ledger: ledger.clone(), limits: Some(ledger), ..self }
     }
 }
 
@@ -119,7 +128,7 @@ impl Builder {
         ledger: Arc<dyn Ledger>,
         audit: Arc<dyn Audit>,
     ) -> Self {
-        self.stores = Some(Stores { journal, ledger, audit, snapshots: None });
+        self.stores = Some(Stores { journal, ledger, audit, snapshots: None, limits: None });
         self
     }
 
@@ -202,7 +211,7 @@ impl Builder {
                 &everybody,
             )),
             cache: self.config.cache.as_ref().map(|cache| kept_in(cache, &everybody)),
-            keep: stores.snapshots.clone(),
+            keep: stores.limits.clone(),
             changing: Arc::default(),
             ledger: Arc::clone(&stores.ledger),
             audit: Arc::clone(&stores.audit),
@@ -231,9 +240,11 @@ impl Builder {
             let node = ledger.node(&server.listen)?;
             // On a tracker of its own: its task ends with the last handle, and a shutdown, which has one, would wait for ever.
             let tracker = TaskTracker::new();
-            stores.ledger = match &ledger.redis {
-                Some(redis) => Arc::new(RedisLedger::open(redis, postgres, &node, &tracker).await?),
-                None => Arc::new(PostgresLedger::open(postgres, &node, &tracker).await?),
+            stores = match &ledger.redis {
+                Some(redis) => {
+                    stores.counting_in(Arc::new(RedisLedger::open(redis, postgres, &node, &tracker).await?))
+                }
+                None => stores.counting_in(Arc::new(PostgresLedger::open(postgres, &node, &tracker).await?)),
             };
         }
         Ok(stores)
@@ -286,12 +297,18 @@ fn kept_in(cache: &maof_cache::Config, observe: &Arc<dyn Observe>) -> Arc<dyn Ca
     Arc::new(MemoryCache::new(cache.max_bytes, Arc::clone(observe)))
 }
 
-/// Keeps histograms from growing without bound between two readings.
+/// Keeps histograms from growing without bound between two readings, and follows what other processes of a shared ledger
+/// change.
 async fn upkeep(live: Arc<Now<Live>>, closing: CancellationToken) {
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
-            () = tokio::time::sleep(std::time::Duration::from_secs(5)) => live.get().metrics.upkeep(),
+            () = tokio::time::sleep(std::time::Duration::from_secs(5)) => {}
+        }
+        let live = live.get();
+        live.metrics.upkeep();
+        if live.config.ledger.postgres.is_some() {
+            live.costs.follow().await;
         }
     }
 }

@@ -21,6 +21,7 @@
 //! [`Maof::submit`] accepts a task durably and runs it through a workflow.
 
 mod alerting;
+mod beside;
 mod builder;
 pub mod config;
 pub mod costs;

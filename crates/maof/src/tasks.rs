@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use maof_core::{Ids as _, Journal, Ledger, Name, Principal, Result, Run, RunFilter, RunId};
+use maof_core::{Journal, Ledger, Principal, Result, Run, RunFilter, RunId};
 use maof_engine::Report;
 use maof_store::SqliteStore;
-use maof_store::postgres::PostgresLedger;
-use tokio_util::task::TaskTracker;
 
+use crate::beside::Counted;
 use crate::config::Config;
 use crate::handle::REPORTED_ATTEMPTS;
-use crate::system::{SystemClock, SystemIds};
+use crate::system::SystemClock;
 
 /// The tasks of a database, to be looked at and cancelled.
 #[derive(Debug)]
@@ -26,13 +25,8 @@ impl Tasks {
     /// `not_found` when there is none; `unavailable` when it cannot be opened.
     pub async fn open(config: &Config) -> Result<Tasks> {
         let store = Arc::new(SqliteStore::open_shared(&config.store).await?);
-        let Some(postgres) = &config.ledger.postgres else {
-            return Ok(Tasks { journal: store.clone(), ledger: store });
-        };
-        // A node of its own: whoever works with the database is not disturbed.
-        let node = Name::new(&format!("looks:{}", SystemIds.next()))?;
-        let ledger = PostgresLedger::open(postgres, &node, &TaskTracker::new()).await?;
-        Ok(Tasks { journal: store, ledger: Arc::new(ledger) })
+        let counted = Counted::shared(config).await?.unwrap_or_else(|| Counted::of(&store));
+        Ok(Tasks { journal: store, ledger: counted.ledger })
     }
 
     /// Runs, newest first.

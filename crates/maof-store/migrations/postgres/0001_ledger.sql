@@ -89,6 +89,12 @@ CREATE TABLE said (
     at   BIGINT NOT NULL
 );
 
+-- What every node must know, such as limits that were changed.
+CREATE TABLE snapshot (
+    part  TEXT  NOT NULL PRIMARY KEY,
+    bytes BYTEA NOT NULL
+);
+
 -- Applies what a node has gathered, in one step: first attempts, then the ends of holds, then new and higher holds, each
 -- of them whole or not at all. `batch` has `attempts` (rows of `attempt`, its `key` as `shown`, with what was `used` by measure, `place` in the batch, and `keys`: holds, with what is `moved` there from held to
 -- spent, or as much as was used), `closes` (keys)

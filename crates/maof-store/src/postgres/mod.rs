@@ -34,6 +34,7 @@ mod open;
 mod queue;
 mod slice;
 mod slices;
+mod snapshots;
 mod source;
 mod writer;
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use maof_core::{
     Account, Attempt, AttemptId, Balance, CallId, Charge, HoldMode, Ledger, Measure, Money, Name, Secret,
-    Timestamp, Unit, Usage, Window,
+    Snapshots, Timestamp, Unit, Usage, Window,
 };
 use maof_testkit::services::{self, Database};
 use tokio_util::task::TaskTracker;
@@ -58,6 +58,11 @@ mod batched {
 }
 
 maof_testkit::shared_ledger_contract!(nodes());
+maof_testkit::snapshots_contract!(async {
+    let database = services::postgres().await?;
+    let ledger = open(database.url(), "node").await as Arc<dyn Snapshots>;
+    Some((ledger, database))
+});
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()

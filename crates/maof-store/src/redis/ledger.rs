@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use maof_core::{
-    Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger, Name, Result, RunId, Spending,
+    Account, Attempt, Balance, Balances, Charge, HoldMode, Ledger, Name, Result, RunId, Snapshots, Spending,
     SpendingQuery, Timestamp,
 };
 
@@ -148,5 +149,16 @@ impl Ledger for RedisLedger {
 impl fmt::Debug for RedisLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisLedger").field("postgres", &self.inner.postgres).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Snapshots for RedisLedger {
+    async fn keep(&self, part: &'static str, bytes: Bytes) -> Result<()> {
+        self.inner.postgres.keep(part, bytes).await
+    }
+
+    async fn kept(&self, part: &'static str) -> Result<Option<Bytes>> {
+        self.inner.postgres.kept(part).await
     }
 }

@@ -11,6 +11,7 @@ use maof_core::{
 };
 use maof_store::SqliteStore;
 
+use crate::beside::Counted;
 use crate::config::Config;
 use crate::priced::Pricing;
 use crate::system::SystemClock;
@@ -46,9 +47,11 @@ impl Costs {
     pub async fn open(config: &Config) -> Result<Costs> {
         config.check()?;
         let config = config.clone().complete();
-        let ledger = Arc::new(SqliteStore::open_shared(&config.store).await?);
+        let Counted { ledger, limits: keep } = match Counted::shared(&config).await? {
+            Some(shared) => shared,
+            None => Counted::of(&Arc::new(SqliteStore::open_shared(&config.store).await?)),
+        };
         let limits = Limits::new(&config.budgets)?.with_tiers(&config.tiers)?;
-        let keep = Arc::clone(&ledger) as Arc<dyn Snapshots>;
         let clock = Arc::new(SystemClock);
         let costs = Costs::new(&config, &[], ledger, clock, Arc::new(limits), None, Some(keep))?;
         costs.resume().await?;
@@ -85,10 +88,19 @@ impl Costs {
     pub(crate) async fn resume(&self) -> Result<()> {
         if let Some(store) = &self.keep
             && let Some(kept) = store.kept(CHANGED).await?
+            && self.limits.changed()? != *kept
         {
             self.limits.resume(&kept)?;
         }
         Ok(())
+    }
+
+    /// Takes over what other processes changed, from time to time.
+    pub(crate) async fn follow(&self) {
+        let _one = self.changing.lock().await;
+        if let Err(error) = self.resume().await {
+            tracing::warn!(%error, "changed limits of budgets could not be read; those that are known hold");
+        }
     }
 
     /// Changes limits after one another with whoever has the same lock.

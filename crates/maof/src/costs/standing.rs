@@ -84,6 +84,8 @@ impl Costs {
             return Err(Error::conflict(why));
         };
         let _one = self.changing.lock().await;
+        // Another process of a shared ledger may have changed some.
+        self.resume().await?;
         let all_before = self.limits.changed()?;
         let (account, before, limit) = self.limits.change(&principal.tenant, new)?;
         if let Err(error) = store.keep(CHANGED, self.limits.changed()?.into()).await {
